@@ -41,7 +41,7 @@ def _refuse(report: pytest.TestReport | pytest.CollectReport) -> None:
         return
     reason = getattr(report, "wasxfail", None)
     if reason is not None:
-        del report.wasxfail  # type: ignore[union-attr]  # set by pytest's skipping plug-in, not declared
+        delattr(report, "wasxfail")
     elif isinstance(report.longrepr, tuple):
         reason = report.longrepr[2]
     report.outcome = "failed"
