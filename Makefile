@@ -107,7 +107,8 @@ $(VENV)/bin/python:
 	  package=$$("$$found" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])'); \
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
 	    echo "this Python cannot make virtual environments yet; installing $$package"; \
-	    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$$package"; } </dev/null >/dev/null; \
+	    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$$package"; } </dev/null >/dev/null \
+	      || { echo "$$package could not be installed; install it by hand and run make again" >&2; exit 1; }; \
 	  else \
 	    echo "$$found has no venv module. Install it and run make again: sudo apt-get install $$package" >&2; \
 	    exit 1; \
