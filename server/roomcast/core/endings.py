@@ -1,0 +1,125 @@
+"""Terminals: the one event that ends a response, with everything it must carry.
+
+`completed` only if the upstream said so itself. A cancel that was accepted ends `cancelled`,
+whatever the upstream does meanwhile.
+"""
+
+from __future__ import annotations
+
+from roomcast.core.errors import UpstreamError
+from roomcast.core.events import JsonObject
+from roomcast.core.intents import CutShort, Ended, Ending, HungUp
+from roomcast.core.output import content_digest
+from roomcast.core.ports import Finish
+from roomcast.core.response_state import Input, Status, step
+from roomcast.core.room_state import Response
+from roomcast.core.session import SYSTEM, Member
+
+__all__ = ["abandoned", "terminal", "withdrawn"]
+
+
+def terminal(response: Response, ended: Ended, now_ms: int) -> JsonObject | None:
+    """The terminal that follows from how the stream ended; None if it can have none from this."""
+    following = step(response.status, _input(ended.ending))
+    if following is None:
+        return None
+    event = _event(response, following, now_ms, ended)
+    shown = event["response"]
+    if following is Status.CANCELLED:
+        event |= _cancelled(response, ended, now_ms)
+        return event
+    match ended.ending:
+        case Finish() as finish:
+            shown |= {name: value for name, value in finish.response.items() if name not in shown or name == "model"}
+            if following is Status.INCOMPLETE:
+                shown["incomplete_details"] = {"reason": finish.reason or "max_output_tokens"}
+            elif following is Status.FAILED:
+                shown["error"] = {
+                    "code": finish.error_code or "upstream_unavailable",
+                    "message": finish.error_message or "the model service reported a failure",
+                }
+        case UpstreamError() as error:
+            shown["error"] = {"code": error.code, "message": error.message}
+        case CutShort(reason):
+            shown["incomplete_details"] = {"reason": reason}
+        case HungUp():
+            raise AssertionError("only a cancelled response can be hung up")
+    return event
+
+
+def withdrawn(response: Response, member: Member, reason: str | None, now_ms: int) -> JsonObject:
+    """The terminal of a response that leaves the queue before its turn."""
+    event = _event(response, Status.CANCELLED, now_ms, None)
+    receipt = {"by": member.by(), "reason": reason, "output_tokens": 0, "upstream_closed_ms": 0}
+    return {**event, "by": member.by(), "reason": "withdrawn", "receipt": receipt}
+
+
+def abandoned(response: Response, cause: str, now_ms: int) -> JsonObject:
+    """The terminal of a response whose runner is gone: cancelled if that was promised, else interrupted."""
+    following = step(response.status, Input.ABANDON)
+    assert following is not None, f"{response.id} is {response.status} and runs nowhere"
+    event = _event(response, following, now_ms, None)
+    if following is Status.CANCELLED:
+        return event | _cancelled(response, None, now_ms)
+    event["response"]["incomplete_details"] = {"reason": "interrupted"}
+    return {**event, "by": SYSTEM.by(), "cause": cause, "retryable": True}
+
+
+def _input(ending: Ending) -> Input:
+    match ending:
+        case Finish(status="completed"):
+            return Input.COMPLETE
+        case Finish(status="incomplete") | CutShort():
+            return Input.CUT_SHORT
+        case HungUp():
+            return Input.HUNG_UP
+        case _:
+            return Input.FAIL
+
+
+def _event(response: Response, following: Status, now_ms: int, ended: Ended | None) -> JsonObject:
+    status = "incomplete" if following is Status.INTERRUPTED else following.value
+    output = response.output.render("incomplete")
+    shown: JsonObject = {
+        **response.base,
+        "status": status,
+        "output": [_in_place(response, item) for item in output],
+        "usage": (ended.usage if ended else None) or None,
+        "error": None,
+        "incomplete_details": None,
+    }
+    if following is Status.COMPLETED:
+        shown["completed_at"] = now_ms // 1000
+    started_at = now_ms if response.started_at is None else response.started_at
+    return {
+        "type": f"response.{following.value}",
+        "response_id": response.id,
+        "response": shown,
+        "digest": content_digest(output),
+        "timings": {
+            "queued_ms": max(0, started_at - response.created_at),
+            "first_output_ms": ended.first_output_ms if ended else None,
+            "total_ms": ended.total_ms if ended else max(0, now_ms - response.created_at),
+        },
+    }
+
+
+def _in_place(response: Response, item: JsonObject) -> JsonObject:
+    """The item with its parent, also where the upstream sent it anew without one."""
+    place = response.placed.get(item.get("id", ""))
+    return {**item, "parent_id": place[0]} if place else item
+
+
+def _cancelled(response: Response, ended: Ended | None, now_ms: int) -> JsonObject:
+    cancel = response.cancel or {}
+    closed_ms = ended.ending.after_ms if ended and isinstance(ended.ending, HungUp) else None
+    if closed_ms is None:
+        closed_ms = max(0, now_ms - cancel.get("at", now_ms))
+    tokens = ended.usage.get("output_tokens") if ended else None
+    receipt = {
+        "by": cancel.get("by", SYSTEM.by()),
+        "reason": cancel.get("reason"),
+        "output_tokens": tokens,
+        "upstream_closed_ms": closed_ms,
+    }
+    return {"by": receipt["by"], "reason": receipt["reason"], "receipt": receipt}
