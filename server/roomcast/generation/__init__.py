@@ -1,0 +1,1 @@
+"""Stage 1: chunks become intents. Starting, feeding and stopping generations."""

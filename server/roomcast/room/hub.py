@@ -1,0 +1,114 @@
+"""All rooms of this process: finding, loading, unloading, and recovery after a crash.
+
+Not here: the rounds (committer.py), what a room holds (room.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import anyio
+import structlog
+
+from roomcast.core.intents import Recovered
+from roomcast.core.limits import Limits
+from roomcast.core.ports import Clock, EventLog, RoomCard, Rooms
+from roomcast.room.committer import Committer
+from roomcast.room.room import Reader, Room
+
+__all__ = ["Hub"]
+
+log = structlog.get_logger()
+
+
+class Hub:
+    """The rooms in memory.
+
+    Args:
+        readers: Makes the readers of a room when it is first named.
+    """
+
+    def __init__(
+        self,
+        *,
+        committer: Committer,
+        event_log: EventLog,
+        rooms: Rooms,
+        limits: Limits,
+        clock: Clock,
+        readers: Callable[[Room], list[Reader]],
+    ) -> None:
+        self.event_log = event_log
+        self._committer = committer
+        self._stored = rooms
+        self._limits = limits
+        self._clock = clock
+        self._readers = readers
+        self._rooms: dict[str, Room] = {}
+
+    @property
+    def loaded(self) -> list[Room]:
+        """Rooms in memory now."""
+        return list(self._rooms.values())
+
+    def room(self, name: str) -> Room:
+        """The room of this name, in memory from here on; it is loaded before its first intent is decided."""
+        room = self._rooms.get(name)
+        if room is None:
+            room = self._rooms[name] = Room(name, self._limits, self._committer.wake)
+            room.busy_at_s = self._clock.monotonic_s()
+            room.readers = self._readers(room)
+        return room
+
+    async def exists(self, name: str) -> bool:
+        """Whether the room was ever created; loads nothing."""
+        room = self._rooms.get(name)
+        if room is not None and room.loaded:
+            return room.state.exists
+        return await self.event_log.head(name) is not None
+
+    async def cards(self, after: str | None, limit: int) -> list[RoomCard]:
+        """Rooms by name, as the store and memory know them."""
+        cards: list[RoomCard] = []
+        for card in await self._stored.list(after, limit):
+            room = self._rooms.get(card.name)
+            if room is not None and room.loaded:
+                state = room.state
+                card = RoomCard(state.name, state.title, room.epoch, state.seq, state.unfinished)
+            cards.append(card)
+        return cards
+
+    async def recover(self) -> int:
+        """End what a dead process left running, and start what it left waiting. Returns the number of rooms."""
+        names = await self._stored.unfinished()
+        remaining = len(names)
+        done = anyio.Event()
+
+        def settled(_: object) -> None:
+            nonlocal remaining
+            remaining -= 1
+            if remaining == 0:
+                done.set()
+
+        for name in names:
+            self.room(name).submit(Recovered("restart"), settled)
+        if names:
+            await done.wait()
+            log.info("rooms_recovered", rooms=len(names))
+        return len(names)
+
+    def sweep(self, occupied: Callable[[Room], bool]) -> None:
+        """Forget rooms that nobody has needed for a while; their state is a checkpoint and a tail away."""
+        now_s = self._clock.monotonic_s()
+        for room in list(self._rooms.values()):
+            if occupied(room) or not room.idle:
+                room.busy_at_s = now_s
+            elif now_s - room.busy_at_s > self._limits.idle_room_s:
+                if room.since_checkpoint > 0:
+                    room.save()  # forgotten at the next sweep
+                else:
+                    del self._rooms[room.name]
+
+    def settle(self) -> None:
+        """From here on nothing new starts: the process is about to stop."""
+        self._committer.draining = True

@@ -1,0 +1,1 @@
+"""Stage 3: seqs become payloads. Who is live, who catches up, and who is too slow."""

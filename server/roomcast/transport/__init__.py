@@ -1,0 +1,1 @@
+"""Stage 4: payloads become bytes on sockets, and bytes from sockets become commands."""
