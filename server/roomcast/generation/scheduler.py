@@ -16,6 +16,7 @@ import structlog
 from anyio.abc import TaskGroup
 
 from roomcast.core.conversation import model_input
+from roomcast.core.errors import UpstreamError
 from roomcast.core.events import TERMINAL_TYPES, JsonObject
 from roomcast.core.intents import Ended, HungUp, Recovered
 from roomcast.core.ports import Clock, Observer, UpstreamRequest
@@ -113,6 +114,10 @@ class Scheduler:
             with generation.scope:
                 async with self._places:
                     ended = await self._runner.run(generation)
+        except Exception:
+            # The root of this task: a fault of ours ends one generation, not the server.
+            log.exception("generation_crashed", room=room.name, response_id=response_id)
+            ended = self._runner.ended(generation, UpstreamError("internal", "the server failed"))
         finally:
             del self._running[response_id]
             self._observer.gauge("roomcast_generations_running", len(self._running))

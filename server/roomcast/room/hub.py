@@ -109,6 +109,32 @@ class Hub:
                 else:
                     del self._rooms[room.name]
 
+    async def flush(self) -> None:
+        """Wait until everything that is in line now is decided and committed."""
+        await self._visit_all(self.loaded)
+
+    async def save(self) -> None:
+        """Write a checkpoint of each room that has moved since its last one."""
+        moved = [room for room in self.loaded if room.since_checkpoint > 0]
+        for room in moved:
+            room.save()
+        await self._visit_all(moved)
+
+    async def _visit_all(self, rooms: list[Room]) -> None:
+        for room in rooms:
+            await _visit(room)
+
     def settle(self) -> None:
         """From here on nothing new starts: the process is about to stop."""
         self._committer.draining = True
+
+
+async def _visit(room: Room) -> None:
+    """Stand in line, and return when the turn has come."""
+    passed = anyio.Event()
+
+    def turn(outcome: object) -> None:
+        passed.set()
+
+    room.visit(turn)
+    await passed.wait()

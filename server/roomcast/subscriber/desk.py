@@ -7,20 +7,24 @@ one covers `seq` + 1.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeAlias
 from weakref import WeakKeyDictionary
 
 from roomcast.core.commands import PresenceUpdate, RoomJoin
 from roomcast.core.errors import Refusal
 from roomcast.core.events import Cursor, JsonObject, encode
 from roomcast.core.session import Member
-from roomcast.core.wire import reply
 from roomcast.room.room import Room
 from roomcast.subscriber.fanout import Fanout, Shared
 from roomcast.subscriber.pump import Pump
 from roomcast.subscriber.subscriber import Subscriber
 
-__all__ = ["Desk", "reset_reason"]
+__all__ = ["Desk", "Replier", "reset_reason"]
+
+Replier: TypeAlias = Callable[[bytes | Refusal | Callable[[], bytes]], None]
+"""Takes the outcome of a command: its encoded result, why not, or what makes the result when
+it can be written (a snapshot is of that moment)."""
 
 ALL_KINDS = ("reasoning", "tools", "annotations", "media")
 
@@ -70,10 +74,30 @@ class Desk:
         if command.tools:
             raise Refusal("not_supported", "tools are not served yet", param="tools")
 
-    def join(self, pump: Pump, room: Room, command: RoomJoin) -> None:
-        """Subscribe a connection to a room that is loaded, and reply. Joining again is leave and join in one."""
-        if pump.closed:
+    def join(self, pump: Pump, room: Room, command: RoomJoin, answer: Replier) -> None:
+        """Subscribe a connection to a room that is loaded, and answer with the result of `room.join`."""
+        subscriber, why = self.subscribe(pump, room, command)
+        if why is None:
+            answer(encode(self._result(room, pump.member, command) | {"seq": subscriber.cursor}))
+            subscriber.advance()
             return
+
+        def with_snapshot() -> bytes:
+            position, shown = subscriber.snapshot_at_position()
+            result = self._result(room, pump.member, command)
+            return encode(
+                result | {"seq": position.seq, "resumed": False, "reset": why, "snapshot": shown}
+            )
+
+        answer(with_snapshot)
+
+    def subscribe(self, pump: Pump, room: Room, command: RoomJoin) -> tuple[Subscriber, str | None]:
+        """Make a connection a subscriber; joining again is leave and join in one.
+
+        Returns:
+            The subscriber, and None when it goes on from its cursor: tell the viewer, then
+            `advance` it. Else why it cannot: it then waits for a snapshot.
+        """
         self.leave(pump, room)
         fanout = self.fanout(room)
         subscriber = Subscriber(pump, fanout, items=command.items, policy=command.on_slow)
@@ -83,19 +107,7 @@ class Desk:
         why = reset_reason(after, room.position, room.floor)
         if after is not None and why is None:
             subscriber.start_at(after.seq)
-            pump.tell(reply(command.id, encode(self._result(room, pump.member, command) | {"seq": after.seq})))
-            if pump.writable:
-                subscriber.advance()
-            return
-
-        def with_snapshot() -> bytes:
-            position, shown = subscriber.snapshot_at_position()
-            result = self._result(room, pump.member, command)
-            result |= {"seq": position.seq, "resumed": False, "reset": why, "snapshot": shown}
-            return pump.framing.notice(reply(command.id, encode(result)))
-
-        subscriber.expect_snapshot()
-        pump.tell_later(with_snapshot)
+        return subscriber, why
 
     def look(self, room: Room, member: Member, command: RoomJoin) -> JsonObject:
         """The result of a join without subscribing: for a request that has one answer only."""

@@ -88,7 +88,7 @@ class Fanout:
     def enter(self, subscriber: Subscriber) -> None:
         """Its cursor is at the room's position: from the next round on it is written to."""
         self.behind.discard(subscriber)
-        self._live.setdefault(subscriber.pump.framing, {})[subscriber] = subscriber.pump.sink.write
+        self._live.setdefault(subscriber.pump.framing, {})[subscriber] = subscriber.pump.write
 
     def leave(self, subscriber: Subscriber) -> None:
         """From here on it is not written to by rounds; it has everything up to the room's position."""

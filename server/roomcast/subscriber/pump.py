@@ -80,6 +80,7 @@ class Pump:
         "sink",
         "subscribers",
         "writable",
+        "write",
     )
 
     def __init__(
@@ -91,6 +92,7 @@ class Pump:
         watch: Callable[[Pump], None],
     ) -> None:
         self.sink = sink
+        self.write = sink.write
         self.framing = framing
         self.member = member
         self.limits = limits
@@ -145,7 +147,7 @@ class Pump:
         if self.closed:
             return
         if self.writable and not self.outbox:
-            self.sink.write(frame)
+            self.write(frame)
             return
         try:
             self.outbox.put(frame)
@@ -157,7 +159,7 @@ class Pump:
         while self.outbox and self.writable:
             frame = self.outbox.take()
             if frame is not None:
-                self.sink.write(frame)
+                self.write(frame)
         for subscriber in list(self.subscribers.values()):
             if not self.writable:
                 return

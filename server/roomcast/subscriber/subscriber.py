@@ -135,16 +135,16 @@ class Subscriber:
         limits, framing, epoch = self.pump.limits, self.pump.framing, self.fanout.room.epoch
         merged = merge_records(records, limit_bytes=limits.batch_bytes)
         self.cursor = records[-1].seq
-        self.pump.sink.write(b"".join([framing.event(epoch, record) for record in merged]))
+        self.pump.write(b"".join([framing.event(epoch, record) for record in merged]))
 
     async def _fetch(self) -> None:
         """Read on from the store until memory reaches back to the cursor, or the socket is full again."""
         room, shared, pump = self.fanout.room, self.fanout.shared, self.pump
         try:
-            while self._takes and room.tail.floor > self.cursor:
+            while self._takes() and room.tail.floor > self.cursor:
                 async with shared.reads:
                     read = await shared.event_log.read(room.name, self.cursor, shared.limits.read_events)
-                if not self._takes:
+                if not self._takes():
                     break
                 if isinstance(read, Expired) or not read.records:
                     self._fetching = False
@@ -156,10 +156,9 @@ class Subscriber:
             pump.sink.end(Disconnect(CloseCode.TRY_AGAIN_LATER, "the store does not answer"))
         finally:
             self._fetching = False
-        if self._takes:
+        if self._takes():
             self.advance()
 
-    @property
     def _takes(self) -> bool:
         """Whether events can be written to it now."""
         return not self.closed and self.pump.writable

@@ -24,8 +24,8 @@ from roomcast.core.ports import Archive, Clock, IdSource, Observer, ReceiptKey
 from roomcast.core.session import Member, require
 from roomcast.core.wire import body_digest, decode
 from roomcast.room.hub import Hub
-from roomcast.room.room import Answer, Room
-from roomcast.subscriber.desk import Desk
+from roomcast.room.room import Room
+from roomcast.subscriber.desk import Desk, Replier
 from roomcast.subscriber.pump import Pump
 
 __all__ = ["Authenticator", "Caller", "Dispatch"]
@@ -77,12 +77,8 @@ class Dispatch:
         self._new_id = new_id
         self._observer = observer
 
-    def handle(self, caller: Caller, body: JsonObject, answer: Answer) -> None:
+    def handle(self, caller: Caller, body: JsonObject, answer: Replier) -> None:
         """Carry out one command; `answer` is called once, now or later.
-
-        A join of a connection with a pump is the exception: its reply goes through the pump
-        itself, because it may carry a snapshot that is made when it can be written; `answer`
-        then only hears refusals.
 
         Raises:
             Refusal: Before anything was done.
@@ -97,7 +93,7 @@ class Dispatch:
         except Refusal as refusal:
             counted(refusal)
 
-    def _carry_out(self, caller: Caller, command: Command, body: JsonObject, answer: Answer) -> None:
+    def _carry_out(self, caller: Caller, command: Command, body: JsonObject, answer: Replier) -> None:
         match command:
             case commands.SessionPing():
                 answer(encode({"at": self._clock.now_ms()}))
@@ -118,19 +114,19 @@ class Dispatch:
 
     # -- commands that change a log -------------------------------------------------------------
 
-    def _commit(self, caller: Caller, command: RoomCommand, body: JsonObject, answer: Answer) -> None:
+    def _commit(self, caller: Caller, command: RoomCommand, body: JsonObject, answer: Replier) -> None:
         intent = Commanded(command, caller.member, self._new_id("msg"), self._new_id("resp"))
         key = ReceiptKey(command.room, caller.member.id, command.id)
         self.hub.room(command.room).command(intent, key, body_digest(body), answer)
 
     # -- coming and going -----------------------------------------------------------------------
 
-    def _join(self, caller: Caller, command: commands.RoomJoin, answer: Answer) -> None:
+    def _join(self, caller: Caller, command: commands.RoomJoin, answer: Replier) -> None:
         self.desk.check(command)
         pump = caller.pump
-        if pump is not None and command.room not in pump.subscribers:
-            if len(pump.subscribers) >= self._limits.rooms_per_connection:
-                raise Refusal("rate_limited", "this connection has joined as many rooms as it may", param="room")
+        full = pump is not None and len(pump.subscribers) >= self._limits.rooms_per_connection
+        if pump is not None and full and command.room not in pump.subscribers:
+            raise Refusal("rate_limited", "this connection has joined as many rooms as it may", param="room")
         room = self.hub.room(command.room)
 
         def opened(outcome: bytes | Refusal) -> None:
@@ -138,8 +134,8 @@ class Dispatch:
                 answer(outcome)
             elif pump is None:
                 answer(encode(self.desk.look(room, caller.member, command)))
-            else:
-                self.desk.join(pump, room, command)
+            elif not pump.closed:
+                self.desk.join(pump, room, command, answer)
 
         room.visit(opened, opened_by=Opened(caller.member))
 
@@ -147,7 +143,7 @@ class Dispatch:
         self,
         caller: Caller,
         command: RoomCommand,
-        answer: Answer,
+        answer: Replier,
         act: Callable[[Pump, Room, RoomCommand], JsonObject],
     ) -> None:
         """Act when the command's turn in the room's line has come."""
@@ -176,7 +172,7 @@ class Dispatch:
 
     # -- reading --------------------------------------------------------------------------------
 
-    async def _history(self, command: commands.HistoryList, answer: Answer) -> None:
+    async def _history(self, command: commands.HistoryList, answer: Replier) -> None:
         try:
             answer(encode(await self.history(command.room, command.before, command.limit)))
         except Refusal as refusal:
@@ -201,8 +197,8 @@ class Dispatch:
             page.append(orjson.Fragment(data))
         return {"items": page, "has_more": len(found) > len(page)}
 
-    def _counting(self, command: Command, answer: Answer) -> Answer:
-        def counted(outcome: bytes | Refusal) -> None:
+    def _counting(self, command: Command, answer: Replier) -> Replier:
+        def counted(outcome: bytes | Refusal | Callable[[], bytes]) -> None:
             code = outcome.code if isinstance(outcome, Refusal) else "ok"
             self._observer.count("roomcast_commands_total", command=command.type, outcome=code)
             answer(outcome)

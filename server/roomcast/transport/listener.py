@@ -1,0 +1,127 @@
+"""The one port: uvicorn serves HTTP and hands upgrades to our own protocol.
+
+What is ours and why
+    HttpConnection   tells the ASGI side its transport (a stalled reader of a stream can only
+                     be freed by `abort()`), bounds the time that a request's head may take,
+                     and passes on bytes that came in the same segment as an upgrade
+    HttpServer       leaves signals to wiring.py: uvicorn re-raises them after its shutdown,
+                     which would end the process before ours
+Pinned to uvicorn 0.54: the hand-over is the contract of its `ws=` setting; a test holds it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, cast
+
+from starlette.types import ASGIApp
+from uvicorn import Config, Server
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from roomcast.core.limits import Limits
+from roomcast.transport.websocket import WebSocketConnection
+from roomcast.transport.wheel import Services
+
+__all__ = ["HttpServer", "bind", "build_server"]
+
+
+class HttpConnection(HttpToolsProtocol):
+    """uvicorn's HTTP connection, with a deadline for heads and a way to abort.
+
+    Attributes:
+        services: Set once, in the subclass that `build_server` makes.
+    """
+
+    services: Services
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        """A socket arrived; its first head is due in time."""
+        super().connection_made(transport)
+        self._chunk = b""
+        self.services.wheel.abort_by(self, self.services.limits.handshake_timeout_s)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The socket is gone."""
+        self.services.wheel.spare(self)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Remember the chunk: an upgrade may be followed by frames in the same segment."""
+        self._chunk = data
+        super().data_received(data)
+
+    def on_message_begin(self) -> None:
+        """A request begins: its head is due in time, and its handlers may need the transport."""
+        super().on_message_begin()
+        self.services.wheel.abort_by(self, self.services.limits.handshake_timeout_s)
+        self.scope["extensions"] = {"roomcast.transport": self.transport}  # type: ignore[typeddict-unknown-key,typeddict-item]
+
+    def on_headers_complete(self) -> None:
+        """The head is there."""
+        self.services.wheel.spare(self)
+        super().on_headers_complete()
+
+    def handle_websocket_upgrade(self) -> None:
+        """Hand the socket over, and what came behind the head with it."""
+        self.services.wheel.spare(self)
+        super().handle_websocket_upgrade()
+        behind = self._chunk.partition(b"\r\n\r\n")[2]
+        protocol = self.transport.get_protocol()
+        if behind and isinstance(protocol, WebSocketConnection):
+            protocol.data_received(behind)
+
+    def abort(self) -> None:
+        """Drop the socket now."""
+        self.transport.abort()
+
+
+class HttpServer(Server):
+    """uvicorn's server without its signal handlers."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals are wiring's."""
+        yield
+
+
+def bind(host: str, port: int, limits: Limits) -> socket.socket:
+    """Open the listening socket. Raises `OSError`, for example when the port is taken.
+
+    The small receive buffer is inherited by accepted sockets: one read is then a bounded
+    amount of frames, however small they are.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, limits.receive_buffer_bytes)
+    listening.bind((host, port))
+    listening.setblocking(False)
+    return listening
+
+
+def build_server(app: ASGIApp, services: Services) -> HttpServer:
+    """The server, ready for `serve(sockets=[…])`."""
+    connection = cast(type[asyncio.Protocol], type("BoundHttpConnection", (HttpConnection,), {"services": services}))
+
+    def upgraded(*, config: Config, server_state: Any, app_state: dict[str, Any]) -> WebSocketConnection:
+        return WebSocketConnection(services)
+
+    return HttpServer(
+        Config(
+            app,
+            http=connection,
+            ws=cast(Callable[..., Any], upgraded),  # type: ignore[arg-type]  # a callable is served, though not typed
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            date_header=True,
+            backlog=4096,
+            timeout_keep_alive=15,
+            timeout_graceful_shutdown=2,
+        )
+    )

@@ -1,0 +1,163 @@
+"""One wheel for everything that is due by time, instead of a timer or task per connection.
+
+    four times a second: full sockets (overflow), close frames unanswered, heads that never end
+    once a second:       one slot of the keepalive ring, presence and head beacons, rooms to forget
+
+A connection sits in one of `ping_interval_s` slots, so that each is visited once an interval
+and the visits spread evenly.
+"""
+
+from __future__ import annotations
+
+import logging
+from itertools import count
+from typing import Protocol
+
+import anyio
+
+from roomcast.core.errors import Disconnect
+from roomcast.core.limits import Limits
+from roomcast.core.ports import Clock, Observer
+from roomcast.room.hub import Hub
+from roomcast.subscriber.desk import Desk
+from roomcast.subscriber.overflow import Overflow
+from roomcast.transport.admission import Admission
+from roomcast.transport.dispatch import Dispatch
+from roomcast.transport.websocket import WebSocketConnection
+
+__all__ = ["Services", "Wheel"]
+
+TICK_S = 0.25
+
+
+class Abortable(Protocol):
+    """A socket that can be dropped."""
+
+    def abort(self) -> None:
+        """Drop it now."""
+        ...
+
+
+class Wheel:
+    """The connections of this process, by what is due for them."""
+
+    def __init__(self, limits: Limits, clock: Clock, observer: Observer) -> None:
+        self._limits = limits
+        self._clock = clock
+        self._observer = observer
+        slots = max(1, round(limits.ping_interval_s))
+        self._ring: list[set[WebSocketConnection]] = [set() for _ in range(slots)]
+        self._slot_of: dict[WebSocketConnection, int] = {}
+        self._next_slot = count()
+        self._arrived: dict[WebSocketConnection, float] = {}
+        self._deadlines: dict[Abortable, float] = {}
+
+    # -- who is there ---------------------------------------------------------------------------
+
+    @property
+    def connections(self) -> list[WebSocketConnection]:
+        """All WebSocket connections."""
+        return list(self._slot_of)
+
+    def add(self, connection: WebSocketConnection) -> None:
+        """A socket was handed over; it has `first_command_timeout_s` to say something valid."""
+        slot = next(self._next_slot) % len(self._ring)
+        self._slot_of[connection] = slot
+        self._ring[slot].add(connection)
+        self._arrived[connection] = self._clock.monotonic_s() + self._limits.first_command_timeout_s
+        self._observer.gauge("roomcast_connections", len(self._slot_of))
+
+    def remove(self, connection: WebSocketConnection) -> None:
+        """A socket is gone."""
+        slot = self._slot_of.pop(connection, None)
+        if slot is not None:
+            self._ring[slot].discard(connection)
+        self._arrived.pop(connection, None)
+        self._deadlines.pop(connection, None)
+        self._observer.gauge("roomcast_connections", len(self._slot_of))
+
+    def abort_by(self, socket: Abortable, timeout_s: float) -> None:
+        """Drop `socket` unless `spare` is called in time."""
+        self._deadlines.setdefault(socket, self._clock.monotonic_s() + timeout_s)
+
+    def spare(self, socket: Abortable) -> None:
+        """What was awaited of `socket` happened."""
+        self._deadlines.pop(socket, None)
+
+    # -- turning --------------------------------------------------------------------------------
+
+    async def run(self, hub: Hub, desk: Desk, overflow: Overflow) -> None:
+        """Turn for ever."""
+        for turn in count():
+            await anyio.sleep(TICK_S)
+            now_s = self._clock.monotonic_s()
+            overflow.tick(now_s)
+            self._cut(now_s)
+            if turn % round(1 / TICK_S) == 0:
+                self._visit(turn // round(1 / TICK_S), now_s)
+                for fanout in desk.fanouts():
+                    fanout.tick(now_s)
+                hub.sweep(desk.occupied)
+
+    def end_all(self, why: Disconnect) -> None:
+        """Say goodbye to everybody."""
+        for connection in self.connections:
+            connection.end(why)
+
+    def abort_all(self) -> None:
+        """Drop everybody who is still there."""
+        for connection in self.connections:
+            connection.abort()
+
+    def _cut(self, now_s: float) -> None:
+        for socket, deadline_s in list(self._deadlines.items()):
+            if now_s >= deadline_s:
+                del self._deadlines[socket]
+                socket.abort()
+        for connection, deadline_s in list(self._arrived.items()):
+            if now_s < deadline_s:
+                break  # arrivals are in order
+            del self._arrived[connection]
+            connection.expire()
+
+    def _visit(self, turn: int, now_s: float) -> None:
+        for connection in list(self._ring[turn % len(self._ring)]):
+            connection.keep_alive(now_s)
+
+
+class Services:
+    """What a WebSocket connection needs of the house."""
+
+    __slots__ = ("admission", "clock", "dispatch", "limits", "observer", "overflow", "protocol_logger", "wheel")
+
+    def __init__(
+        self,
+        *,
+        limits: Limits,
+        clock: Clock,
+        observer: Observer,
+        admission: Admission,
+        dispatch: Dispatch,
+        overflow: Overflow,
+        wheel: Wheel,
+    ) -> None:
+        self.limits = limits
+        self.clock = clock
+        self.observer = observer
+        self.admission = admission
+        self.dispatch = dispatch
+        self.overflow = overflow
+        self.wheel = wheel
+        self.protocol_logger = logging.getLogger("websockets.server")
+
+    def add(self, connection: WebSocketConnection) -> None:
+        """A connection arrived."""
+        self.wheel.add(connection)
+
+    def remove(self, connection: WebSocketConnection) -> None:
+        """A connection is gone."""
+        self.wheel.remove(connection)
+
+    def closing(self, connection: WebSocketConnection) -> None:
+        """A close frame is written: the peer has `close_timeout_s` to answer it."""
+        self.wheel.abort_by(connection, self.limits.close_timeout_s)
