@@ -1,0 +1,200 @@
+"""The store in plain Python: the reference for the other adapters, gone with the process.
+
+An append is one step of the event loop, so it cannot be half done. Each call still yields
+to the loop once: code that relies on a store that answers at once would break with a disk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+
+from anyio.lowlevel import checkpoint as yield_to_loop
+
+from roomcast.core.events import Record
+from roomcast.core.ports import (
+    Append,
+    Beat,
+    Checkpoint,
+    Clock,
+    Committed,
+    Conflict,
+    Events,
+    Expired,
+    Head,
+    Hold,
+    ItemRow,
+    Receipt,
+    ReceiptKey,
+    RoomCard,
+)
+from roomcast.storage.appends import advance, check
+from roomcast.storage.heads import HeadBoard
+
+__all__ = ["MemoryStore", "open_memory"]
+
+
+@dataclass(slots=True)
+class _Room:
+    head: Head
+    title: str = ""
+    unfinished: bool = False
+    records: list[Record] = field(default_factory=list[Record])
+    checkpoint: Checkpoint | None = None
+    items: dict[str, ItemRow] = field(default_factory=dict[str, ItemRow])
+
+
+class MemoryStore:
+    """`EventLog`, `Rooms`, `Leases` and `Archive` in dictionaries.
+
+    Args:
+        clock: Tells which receipts have expired.
+    """
+
+    def __init__(self, *, clock: Clock) -> None:
+        self._clock = clock
+        self._rooms: dict[str, _Room] = {}
+        self._receipts: dict[ReceiptKey, Receipt] = {}
+        self._holds: dict[tuple[str, str], Hold] = {}
+        self._beats: dict[str, int] = {}
+        self._board = HeadBoard()
+
+    # ---- EventLog
+
+    async def append(self, batches: Sequence[Append]) -> Sequence[Committed | Conflict]:
+        """Commit each batch on the head it names."""
+        check(batches)
+        outcomes = [self._apply(batch) for batch in batches]
+        await yield_to_loop()
+        return outcomes
+
+    async def read(self, room: str, after: int, limit: int) -> Events | Expired:
+        """Read up to `limit` events after position `after`."""
+        await yield_to_loop()
+        log = self._rooms.get(room)
+        if log is None:
+            return Events([])
+        if after < log.head.floor:
+            return Expired(log.head.floor)
+        start = after - log.head.floor
+        return Events(log.records[start : start + limit])
+
+    async def head(self, room: str) -> Head | None:
+        """Where the room's log stands, or None when there is no such room."""
+        await yield_to_loop()
+        log = self._rooms.get(room)
+        return log.head if log else None
+
+    def follow(self) -> AbstractAsyncContextManager[AsyncIterator[Head]]:
+        """Heads as they move; a follower that lags sees the newest of each room."""
+        return self._board.follow()
+
+    def _apply(self, batch: Append) -> Committed | Conflict:
+        log = self._rooms.get(batch.room)
+        after = advance(log.head if log else None, batch)
+        if isinstance(after, Conflict):
+            return after
+        if log is None:
+            log = self._rooms[batch.room] = _Room(after)
+        log.head = after
+        log.unfinished = batch.unfinished
+        log.title = log.title if batch.title is None else batch.title
+        log.records.extend(batch.records)
+        log.items.update((item.item_id, item) for item in batch.items)
+        if batch.checkpoint is not None:
+            log.checkpoint = Checkpoint(after.epoch, after.seq, batch.checkpoint)
+        self._keep(batch.receipts)
+        self._holds.update(((hold.room, hold.response_id), hold) for hold in batch.holds)
+        for response_id in batch.released:
+            self._holds.pop((batch.room, response_id), None)
+        if batch.records:
+            self._board.publish([after])
+        return Committed(after.seq)
+
+    def _keep(self, receipts: Sequence[Receipt]) -> None:
+        for receipt in receipts:
+            self._receipts.pop(receipt.key, None)  # to the end: the oldest stay in front
+            self._receipts[receipt.key] = receipt
+        now_ms = self._clock.now_ms()
+        while self._receipts and (oldest := next(iter(self._receipts.values()))).expires_at <= now_ms:
+            del self._receipts[oldest.key]
+
+    # ---- Rooms
+
+    async def list(self, after: str | None, limit: int) -> Sequence[RoomCard]:
+        """Rooms by name, from the first after `after`."""
+        await yield_to_loop()
+        names = sorted(name for name in self._rooms if after is None or name > after)[:limit]
+        found = ((name, self._rooms[name]) for name in names)
+        return [RoomCard(name, log.title, log.head.epoch, log.head.seq, log.unfinished) for name, log in found]
+
+    async def unfinished(self) -> Sequence[str]:
+        """Names of rooms with open business."""
+        await yield_to_loop()
+        return sorted(name for name, log in self._rooms.items() if log.unfinished)
+
+    async def checkpoint(self, room: str) -> Checkpoint | None:
+        """The newest saved state of a room."""
+        await yield_to_loop()
+        log = self._rooms.get(room)
+        return log.checkpoint if log else None
+
+    async def receipts(self, keys: Sequence[ReceiptKey]) -> Mapping[ReceiptKey, Receipt]:
+        """The receipts that exist and have not expired, of those asked for."""
+        await yield_to_loop()
+        now_ms = self._clock.now_ms()
+        found = ((key, self._receipts.get(key)) for key in keys)
+        return {key: receipt for key, receipt in found if receipt is not None and receipt.expires_at > now_ms}
+
+    # ---- Leases
+
+    async def beat(self, node: str) -> None:
+        """Count one up for `node`."""
+        self._beats[node] = self._beats.get(node, 0) + 1
+        await yield_to_loop()
+
+    async def beats(self) -> Sequence[Beat]:
+        """The counters of all nodes."""
+        await yield_to_loop()
+        return [Beat(node, count) for node, count in sorted(self._beats.items())]
+
+    async def held(self) -> Sequence[Hold]:
+        """All responses that some node runs."""
+        await yield_to_loop()
+        return [hold for _, hold in sorted(self._holds.items())]
+
+    # ---- Archive
+
+    async def items(self, room: str, before: str | None, limit: int) -> Sequence[bytes] | None:
+        """Items newest first, from the first older than item `before`; None when that is no item."""
+        await yield_to_loop()
+        kept = self._rooms[room].items if room in self._rooms else {}
+        newest_first = sorted(kept.values(), key=lambda item: (item.seq, item.item_id), reverse=True)
+        start = 0
+        if before is not None:
+            if before not in kept:
+                return None
+            start = newest_first.index(kept[before]) + 1
+        return [item.data for item in newest_first[start : start + limit]]
+
+    async def item(self, room: str, item_id: str) -> bytes | None:
+        """One item as JSON."""
+        await yield_to_loop()
+        log = self._rooms.get(room)
+        found = log.items.get(item_id) if log else None
+        return found.data if found else None
+
+    def close(self) -> None:
+        """Let followers end."""
+        self._board.close()
+
+
+@asynccontextmanager
+async def open_memory(*, clock: Clock) -> AsyncGenerator[MemoryStore]:
+    """Open an empty store; what it holds is gone when the context ends."""
+    store = MemoryStore(clock=clock)
+    try:
+        yield store
+    finally:
+        store.close()

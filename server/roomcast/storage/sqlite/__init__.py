@@ -1,0 +1,27 @@
+"""The store in one SQLite file, for one process.
+
+    loop ----Write----> writer ---one transaction for all that wait---> file (WAL)
+      `-----query-----> readers --------------------------------------> file, read only
+
+    lock         one process a folder
+    connections  the two kinds of connection, and their pragmas
+    schema       tables, and how an older file becomes a newer one
+    appending    compare-and-append, as SQL
+    queries      every read, as SQL
+    writer       the thread that commits, in groups
+    readers      the connections that read, in worker threads
+    errors       SQLite's errors in our words
+    store        all of it together
+
+Why statements here handle many rows at once: each step of a statement gives up the
+interpreter's lock, and a thread that wants it back from a busy event loop waits up to five
+milliseconds (`sys.getswitchinterval`). Reading 1,000 rows one by one took half a second
+beside a busy loop; the same rows packed into one take twelve milliseconds.
+"""
+
+from __future__ import annotations
+
+from roomcast.storage.sqlite.errors import StoreInUse, StoreUnusable
+from roomcast.storage.sqlite.store import SqliteStore, open_sqlite
+
+__all__ = ["SqliteStore", "StoreInUse", "StoreUnusable", "open_sqlite"]

@@ -1,0 +1,231 @@
+"""The SQLite store: opening, closing, and the ports."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+import structlog
+from anyio import move_on_after, to_thread
+
+from roomcast.core.ports import (
+    Append,
+    Beat,
+    Checkpoint,
+    Clock,
+    Committed,
+    Conflict,
+    Events,
+    Expired,
+    Head,
+    Hold,
+    Receipt,
+    ReceiptKey,
+    RoomCard,
+)
+from roomcast.storage.appends import check
+from roomcast.storage.heads import HeadBoard
+from roomcast.storage.sqlite import queries
+from roomcast.storage.sqlite.appending import Applied, Write, apply
+from roomcast.storage.sqlite.connections import OLDEST_SQLITE, connect_reader, connect_writer, has_wal_reset_bug
+from roomcast.storage.sqlite.errors import StoreUnusable, translated
+from roomcast.storage.sqlite.lock import locked
+from roomcast.storage.sqlite.readers import Readers
+from roomcast.storage.sqlite.schema import prepare, store_id
+from roomcast.storage.sqlite.writer import Writer, WriterStatistics
+
+__all__ = ["SqliteStore", "open_sqlite"]
+
+Durability = Literal["process", "host"]
+
+log = structlog.get_logger(__name__)
+
+
+class SqliteStore:
+    """`EventLog`, `Rooms`, `Leases` and `Archive` in one file; made by `open_sqlite`.
+
+    Args:
+        writer: Commits.
+        readers: Read.
+        clock: Tells which receipts have expired.
+        store_id: The name that the store got when it was made.
+    """
+
+    def __init__(self, writer: Writer[Write, Applied], readers: Readers, *, clock: Clock, store_id: str) -> None:
+        self.id = store_id
+        self._writer = writer
+        self._readers = readers
+        self._clock = clock
+        self._board = HeadBoard()
+
+    def statistics(self) -> WriterStatistics:
+        """How busy the writer is, and how well grouping works."""
+        return self._writer.statistics()
+
+    # ---- EventLog
+
+    async def append(self, batches: Sequence[Append]) -> Sequence[Committed | Conflict]:
+        """Commit each batch on the head it names; done whole even if the caller is cancelled meanwhile."""
+        check(batches)
+        if not batches:
+            return ()
+        future = self._writer.submit(Write(batches=batches), sync=any(batch.sync for batch in batches))
+        future.add_done_callback(self._announce)
+        applied = await asyncio.shield(future)
+        return applied.outcomes
+
+    async def read(self, room: str, after: int, limit: int) -> Events | Expired:
+        """Read up to `limit` events after position `after`."""
+        return await self._readers.run(lambda connection: queries.read(connection, room, after, limit))
+
+    async def head(self, room: str) -> Head | None:
+        """Where the room's log stands, or None when there is no such room."""
+        return await self._readers.run(lambda connection: queries.head(connection, room))
+
+    def follow(self) -> AbstractAsyncContextManager[AsyncIterator[Head]]:
+        """Heads as they move; a follower that lags sees the newest of each room."""
+        return self._board.follow()
+
+    def _announce(self, future: asyncio.Future[Applied]) -> None:
+        if not future.cancelled() and future.exception() is None:
+            self._board.publish(future.result().moved)
+
+    # ---- Rooms
+
+    async def list(self, after: str | None, limit: int) -> Sequence[RoomCard]:
+        """Rooms by name, from the first after `after`."""
+        return await self._readers.run(lambda connection: queries.rooms(connection, after, limit))
+
+    async def unfinished(self) -> Sequence[str]:
+        """Names of rooms with open business."""
+        return await self._readers.run(queries.unfinished)
+
+    async def checkpoint(self, room: str) -> Checkpoint | None:
+        """The newest saved state of a room."""
+        return await self._readers.run(lambda connection: queries.checkpoint(connection, room))
+
+    async def receipts(self, keys: Sequence[ReceiptKey]) -> Mapping[ReceiptKey, Receipt]:
+        """The receipts that exist and have not expired, of those asked for."""
+        now_ms = self._clock.now_ms()
+        return await self._readers.run(lambda connection: queries.receipts(connection, keys, now_ms))
+
+    # ---- Leases
+
+    async def beat(self, node: str) -> None:
+        """Count one up for `node`."""
+        await asyncio.shield(self._writer.submit(Write(beats=(node,))))
+
+    async def beats(self) -> Sequence[Beat]:
+        """The counters of all nodes."""
+        return await self._readers.run(queries.beats)
+
+    async def held(self) -> Sequence[Hold]:
+        """All responses that some node runs."""
+        return await self._readers.run(queries.held)
+
+    # ---- Archive
+
+    async def items(self, room: str, before: str | None, limit: int) -> Sequence[bytes] | None:
+        """Items newest first, from the first older than item `before`; None when that is no item."""
+        return await self._readers.run(lambda connection: queries.items(connection, room, before, limit))
+
+    async def item(self, room: str, item_id: str) -> bytes | None:
+        """One item as JSON."""
+        return await self._readers.run(lambda connection: queries.item(connection, room, item_id))
+
+    async def close(self) -> None:
+        """Refuse new calls and finish those under way."""
+        await self._readers.close()
+        await self._writer.close()
+        self._board.close()
+
+
+@asynccontextmanager
+async def open_sqlite(
+    path: Path,
+    *,
+    clock: Clock,
+    durability: Durability = "process",
+    readers: int = 2,
+    close_timeout_s: float = 10.0,
+) -> AsyncGenerator[SqliteStore]:
+    """Open the store in the file `path`, made with its folder if it is not there.
+
+    Args:
+        path: The database; its folder is locked for this process.
+        clock: Tells which receipts have expired.
+        durability: What every commit survives: the end of the `process`, or of the `host`.
+        readers: How many reads may run at once.
+        close_timeout_s: How long calls under way may take at the end. The writer goes on
+            after that, and keeps the folder locked until it is done or the process ends.
+
+    Raises:
+        StoreInUse: Another process has the folder.
+        StoreUnusable: The folder or file cannot be written, or is not ours.
+        StorageError: The file cannot be read now, or is damaged.
+    """
+    opened = await to_thread.run_sync(_open, path, readers)
+    writer = Writer(
+        opened.writer,
+        partial(_transact, clock),
+        path=path,
+        always_sync=durability == "host",
+        on_closed=opened.lock.close,  # and not before: as long as it may write, nobody else may
+    )
+    store = SqliteStore(writer, Readers(opened.readers, path=path), clock=clock, store_id=opened.store_id)
+    log.info("store_opened", path=str(path), store=store.id, durability=durability, sqlite=sqlite3.sqlite_version)
+    try:
+        yield store
+    finally:
+        with move_on_after(close_timeout_s, shield=True) as scope:
+            await store.close()
+        if scope.cancelled_caught:
+            log.warning("store_close_timed_out", path=str(path), waiting=store.statistics().waiting)
+
+
+def _transact(clock: Clock, connection: sqlite3.Connection, writes: Sequence[Write]) -> Sequence[Applied]:
+    return apply(connection, writes, clock.now_ms())
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    lock: ExitStack
+    writer: sqlite3.Connection
+    readers: Sequence[sqlite3.Connection]
+    store_id: str
+
+
+def _open(path: Path, readers: int) -> _Opened:
+    if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+        needed = ".".join(map(str, OLDEST_SQLITE))
+        raise StoreUnusable(path, f"SQLite {needed} or newer is needed, and this is {sqlite3.sqlite_version}")
+    if has_wal_reset_bug(sqlite3.sqlite_version_info):
+        log.warning(
+            "sqlite_version_affected",
+            bug="sqlite.org/wal.html#walresetbug",
+            sqlite=sqlite3.sqlite_version,
+            fixed_in="3.51.3, 3.50.7, 3.44.6",
+            advice="let no other program write to the database while the server runs",
+        )
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # what people said is nobody else's business
+    except OSError as error:
+        raise StoreUnusable(path.parent, (error.strerror or str(error)).lower()) from error
+    with ExitStack() as opening, translated(path):
+        lock = opening.enter_context(ExitStack())
+        lock.enter_context(locked(path.parent))
+        writer = connect_writer(path, prepare=lambda connection: prepare(connection, path))
+        opening.callback(writer.close)
+        some: list[sqlite3.Connection] = []
+        for _ in range(readers):
+            some.append(connect_reader(path))
+            opening.callback(some[-1].close)
+        opened = _Opened(lock, writer, some, store_id(writer))
+        opening.pop_all()
+    return opened

@@ -1,0 +1,216 @@
+"""The one thread that writes: it commits together whatever waits.
+
+    submit --> queue --> [ take all ] --> one transaction --> answer all --+
+                             ^---------------------------------------------+
+
+While one transaction is under way the next one gathers, so the cost of a commit is shared
+exactly when there is load, and nobody waits for a timer.
+
+Invariants
+    W1  Requests are carried out in the order of `submit`.
+    W2  What was submitted is carried out, whatever becomes of whoever awaits it.
+    W3  After an error nothing of the transaction is left, and the next one starts clean.
+
+Not here: what is written (appending.py).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import Final, Generic, TypeVar
+
+import structlog
+
+from roomcast.core.errors import StorageDamaged, StorageUnavailable
+from roomcast.storage.sqlite.errors import translated
+
+__all__ = ["Writer", "WriterStatistics"]
+
+GROUP_LENGTH: Final = 256
+"""Most requests in one transaction. Each room has one append on the way, so this is many rooms."""
+
+log = structlog.get_logger(__name__)
+
+Request = TypeVar("Request")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class WriterStatistics:
+    """How busy the writer is, and how well grouping works.
+
+    Attributes:
+        waiting: Requests that no transaction has taken yet.
+        requests: Requests carried out since the start.
+        transactions: Transactions committed since the start.
+        synced: Those of them that waited for the disk.
+    """
+
+    waiting: int
+    requests: int
+    transactions: int
+    synced: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Call(Generic[Request, Result]):
+    request: Request
+    sync: bool
+    future: asyncio.Future[Result]
+
+
+class Writer(Generic[Request, Result]):
+    """Carries out requests in its own thread, in groups.
+
+    Make it on the event loop that will call it.
+
+    Args:
+        connection: Open for writing, with no transaction begun; this closes it.
+        transact: Carries out requests within the transaction that is open, and gives one
+            result for each. It may be called again for the same ones after a rollback.
+        path: The file, for messages.
+        always_sync: Whether every commit waits for the disk.
+        on_closed: Called in the thread when the connection is closed, however late that is.
+    """
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        transact: Callable[[sqlite3.Connection, Sequence[Request]], Sequence[Result]],
+        *,
+        path: Path,
+        always_sync: bool,
+        on_closed: Callable[[], None],
+    ) -> None:
+        self._connection = connection
+        self._transact = transact
+        self._path = path
+        self._always_sync = always_sync
+        self._on_closed = on_closed
+        self._synchronous = ""
+        self._calls: SimpleQueue[_Call[Request, Result] | None] = SimpleQueue()
+        self._requests = 0
+        self._transactions = 0
+        self._synced = 0
+        self._closing = False
+        self._loop = asyncio.get_running_loop()
+        self._closed = self._loop.create_future()
+        # A daemon: when the disk hangs for ever, the process must still be able to end.
+        Thread(target=self._work, name="roomcast-writer", daemon=True).start()
+
+    def submit(self, request: Request, *, sync: bool = False) -> asyncio.Future[Result]:
+        """Hand over a request; its future has the result when it is committed.
+
+        Args:
+            request: What `transact` gets.
+            sync: Have the disk confirm it, too.
+        """
+        if self._closing:
+            raise StorageUnavailable(f"{self._path}: the store is closed")
+        future: asyncio.Future[Result] = self._loop.create_future()
+        self._calls.put(_Call(request, sync, future))
+        return future
+
+    def statistics(self) -> WriterStatistics:
+        """Count what was done and what waits."""
+        return WriterStatistics(self._calls.qsize(), self._requests, self._transactions, self._synced)
+
+    async def close(self) -> None:
+        """Refuse new requests, carry out the waiting ones, empty the write-ahead log, close the connection."""
+        if not self._closing:
+            self._closing = True
+            self._calls.put(None)
+        await asyncio.shield(self._closed)
+
+    # ---- in the thread
+
+    def _work(self) -> None:
+        closing = False
+        while not closing:
+            group, closing = self._gather()
+            outcomes = self._settle(group)
+            self._on_loop(self._answer, outcomes)
+        self._empty_wal()
+        self._connection.close()
+        self._on_closed()
+        self._on_loop(self._closed.set_result, None)
+
+    def _gather(self) -> tuple[list[_Call[Request, Result]], bool]:
+        group: list[_Call[Request, Result]] = []
+        call = self._calls.get()
+        while call is not None:
+            group.append(call)
+            if len(group) == GROUP_LENGTH:
+                return group, False
+            try:
+                call = self._calls.get_nowait()
+            except Empty:
+                return group, False
+        return group, True
+
+    def _settle(
+        self, group: Sequence[_Call[Request, Result]]
+    ) -> list[tuple[asyncio.Future[Result], Result | Exception]]:
+        if not group:
+            return []
+        try:
+            results = self._commit(group)
+        except Exception as error:  # the root of this thread: whoever asked hears of it
+            if len(group) == 1 or isinstance(error, StorageUnavailable | StorageDamaged):
+                return [(call.future, error) for call in group]
+            # One must not fail the others: a smaller one may fit on the disk, and a mistake is its caller's alone.
+            return [outcome for call in group for outcome in self._settle([call])]
+        self._requests += len(group)
+        self._transactions += 1
+        self._synced += self._synchronous == "FULL"
+        return [(call.future, result) for call, result in zip(group, results, strict=True)]
+
+    def _commit(self, group: Sequence[_Call[Request, Result]]) -> Sequence[Result]:
+        with translated(self._path), self._transaction(sync=any(call.sync for call in group)):
+            return self._transact(self._connection, [call.request for call in group])
+
+    @contextmanager
+    def _transaction(self, *, sync: bool) -> Generator[None]:
+        connection = self._connection
+        if connection.in_transaction:  # the last rollback failed with what it was to repair
+            connection.rollback()
+        synchronous = "FULL" if sync or self._always_sync else "NORMAL"
+        if synchronous != self._synchronous:
+            connection.execute(f"PRAGMA synchronous = {synchronous}")
+            self._synchronous = synchronous
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            connection.execute("COMMIT")
+        except BaseException:
+            with suppress(sqlite3.Error):
+                connection.rollback()
+            raise
+
+    def _empty_wal(self) -> None:
+        try:
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        except sqlite3.Error as error:  # nothing is lost: the next start reads the log
+            log.warning("wal_checkpoint_failed", path=str(self._path), error=str(error))
+
+    def _on_loop(self, callback: Callable[..., None], *args: object) -> None:
+        with suppress(RuntimeError):  # the loop is closed, and nobody awaits anything
+            self._loop.call_soon_threadsafe(callback, *args)
+
+    # ---- on the loop again
+
+    def _answer(self, outcomes: Sequence[tuple[asyncio.Future[Result], Result | Exception]]) -> None:
+        for future, outcome in outcomes:
+            if future.done():  # cancelled: nobody waits for it any more
+                continue
+            if isinstance(outcome, Exception):
+                future.set_exception(outcome)
+            else:
+                future.set_result(outcome)

@@ -1,0 +1,280 @@
+"""Tests of roomcast/storage/sqlite/writer.py."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
+from typing import TypeAlias
+
+import anyio
+import pytest
+
+from roomcast.core.errors import StorageDamaged, StorageFull, StorageUnavailable
+from roomcast.storage.sqlite.writer import Writer
+from tests.storage.sqlite.files import open_database
+
+pytestmark = pytest.mark.anyio
+
+Request: TypeAlias = "str | Callable[[sqlite3.Connection], object]"
+"""A node to insert, or something else to do in the transaction."""
+
+
+def transact(connection: sqlite3.Connection, requests: Sequence[Request]) -> Sequence[object]:
+    results: list[object] = []
+    for request in requests:
+        if isinstance(request, str):
+            connection.execute("INSERT INTO beats VALUES (?, 1)", (request,))
+            results.append(request)
+        else:
+            results.append(request(connection))
+    return results
+
+
+class Opened:
+    """A writer, its connection, and what a test asks of both."""
+
+    def __init__(self, path: Path, *, always_sync: bool = False) -> None:
+        self.path = path
+        self.connection = open_database(path)
+        self.closed = threading.Event()
+        self.writer: Writer[Request, object] = Writer(
+            self.connection, transact, path=path, always_sync=always_sync, on_closed=self.closed.set
+        )
+
+    def nodes(self) -> list[str]:
+        with closing(sqlite3.connect(self.path)) as connection:
+            return [node for (node,) in connection.execute("SELECT node FROM beats ORDER BY node")]
+
+    @asynccontextmanager
+    async def busy(self) -> AsyncGenerator[None]:
+        """Keep the thread in a transaction, so that what is submitted meanwhile gathers."""
+        started, released = threading.Event(), threading.Event()
+
+        def wait(_: sqlite3.Connection) -> None:
+            started.set()
+            assert released.wait(10)
+
+        future = self.writer.submit(wait)
+        assert await anyio.to_thread.run_sync(started.wait, 10)
+        try:
+            yield
+        finally:
+            released.set()
+            await future
+
+
+def denying(action: int, argument: str) -> Callable[[int, str | None, str | None, str | None, str | None], int]:
+    """An authorizer under which one kind of statement fails."""
+
+    def authorize(asked: int, name: str | None, *_: str | None) -> int:
+        return sqlite3.SQLITE_DENY if (asked, name) == (action, argument) else sqlite3.SQLITE_OK
+
+    return authorize
+
+
+@pytest.fixture
+async def opened(tmp_path: Path) -> AsyncGenerator[Opened]:
+    opened = Opened(tmp_path / "db")
+    yield opened
+    await opened.writer.close()
+
+
+# ---- grouping
+
+
+async def test_what_waits_is_committed_in_one_transaction(opened: Opened) -> None:
+    async with opened.busy():
+        futures = [opened.writer.submit(f"n{number}") for number in range(50)]
+        before = opened.writer.statistics()
+        assert before.waiting == 50
+    assert [await future for future in futures] == [f"n{number}" for number in range(50)]
+    after = opened.writer.statistics()
+    assert (after.waiting, after.requests, after.transactions) == (0, 51, 2)
+
+
+async def test_a_transaction_takes_a_bounded_number_of_requests(opened: Opened) -> None:
+    async with opened.busy():
+        futures = [opened.writer.submit(str(number)) for number in range(600)]
+    for future in futures:
+        await future
+    assert opened.writer.statistics().transactions == 1 + 3
+
+
+async def test_requests_are_carried_out_in_the_order_of_submission(opened: Opened) -> None:
+    seen: list[int] = []
+
+    def see(number: int) -> Callable[[sqlite3.Connection], None]:
+        return lambda _: seen.append(number)
+
+    async with opened.busy():
+        futures = [opened.writer.submit(see(number)) for number in range(20)]
+    for future in futures:
+        await future
+    assert seen == list(range(20))
+
+
+async def test_a_request_that_nobody_awaits_any_more_is_carried_out(opened: Opened) -> None:
+    async with opened.busy():
+        opened.writer.submit("forsaken").cancel()
+    await opened.writer.submit("last")
+    assert opened.nodes() == ["forsaken", "last"]
+
+
+# ---- synchronous
+
+
+def synchronous(connection: sqlite3.Connection) -> str:
+    (level,) = connection.execute("PRAGMA synchronous").fetchone()
+    return {1: "NORMAL", 2: "FULL"}[level]
+
+
+async def test_a_request_that_asks_for_it_is_synced_and_others_are_not(opened: Opened) -> None:
+    asked = [False, True, True, False, True, False]
+    levels = [await opened.writer.submit(synchronous, sync=sync) for sync in asked]
+    assert levels == ["FULL" if sync else "NORMAL" for sync in asked]
+
+
+async def test_one_request_that_asks_for_it_has_its_whole_group_synced(opened: Opened) -> None:
+    async with opened.busy():
+        futures = [opened.writer.submit(synchronous, sync=number == 2) for number in range(4)]
+    assert [await future for future in futures] == ["FULL"] * 4
+
+
+async def test_everything_is_synced_when_that_is_asked_of_the_writer(tmp_path: Path) -> None:
+    opened = Opened(tmp_path / "db", always_sync=True)
+    assert await opened.writer.submit(synchronous) == "FULL"
+    await opened.writer.close()
+
+
+# ---- errors
+
+
+def fail(_: sqlite3.Connection) -> None:
+    raise LookupError("a mistake")
+
+
+async def test_after_an_error_nothing_of_the_request_is_left(opened: Opened) -> None:
+    def half(connection: sqlite3.Connection) -> None:
+        connection.execute("INSERT INTO beats VALUES ('half', 1)")
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        await opened.writer.submit(half)
+    await opened.writer.submit("next")
+    assert opened.nodes() == ["next"]
+
+
+async def test_a_mistake_in_one_request_does_not_fail_its_group(opened: Opened) -> None:
+    async with opened.busy():
+        futures = [opened.writer.submit(request) for request in ("a", fail, "b")]
+    assert await futures[0] == "a"
+    with pytest.raises(LookupError):
+        await futures[1]
+    assert await futures[2] == "b"
+    assert opened.nodes() == ["a", "b"]
+
+
+def limit_pages(connection: sqlite3.Connection, more: int) -> None:
+    """Let the file grow by `more` pages: what SQLite itself calls full."""
+    (pages,) = connection.execute("PRAGMA page_count").fetchone()
+    connection.execute(f"PRAGMA max_page_count = {pages + more}")
+
+
+def large(connection: sqlite3.Connection) -> None:
+    connection.execute("INSERT INTO checkpoints VALUES ('r', 'e', 1, zeroblob(100000))")
+
+
+async def test_a_request_that_does_not_fit_is_told_so_and_a_smaller_one_beside_it_fits(opened: Opened) -> None:
+    limit_pages(opened.connection, more=2)
+    async with opened.busy():
+        futures = [opened.writer.submit(request) for request in ("before", large, "after")]
+    with pytest.raises(StorageFull, match=r"db: database or disk is full"):
+        await futures[1]
+    assert [await futures[0], await futures[2]] == ["before", "after"]
+    limit_pages(opened.connection, more=100)
+    await opened.writer.submit(large)
+    assert opened.nodes() == ["after", "before"]
+
+
+async def test_a_database_that_somebody_else_locks_is_unavailable_until_they_let_go(opened: Opened) -> None:
+    opened.connection.execute("PRAGMA busy_timeout = 0")
+    with closing(sqlite3.connect(opened.path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StorageUnavailable, match="database is locked"):
+            await opened.writer.submit("refused")
+        other.execute("ROLLBACK")
+    await opened.writer.submit("accepted")
+    assert opened.nodes() == ["accepted"]
+
+
+@pytest.mark.parametrize("code", [sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT])
+async def test_an_engine_that_fails_is_not_asked_again_for_each_of_a_group(opened: Opened, code: int) -> None:
+    calls = 0
+
+    def broken(_: sqlite3.Connection) -> None:
+        nonlocal calls
+        calls += 1
+        error = sqlite3.OperationalError("as the engine says")
+        error.sqlite_errorcode, error.sqlite_errorname = code, "SQLITE_AS_GIVEN"
+        raise error
+
+    async with opened.busy():
+        futures = [opened.writer.submit(broken) for _ in range(3)]
+    for future in futures:
+        with pytest.raises((StorageUnavailable, StorageDamaged)):
+            await future
+    assert calls == 1
+
+
+async def test_a_transaction_that_could_not_be_rolled_back_is_gone_before_the_next(opened: Opened) -> None:
+    """As after a disk that failed twice: once in the transaction, once in its rollback."""
+
+    def stuck(connection: sqlite3.Connection) -> None:
+        connection.execute("INSERT INTO beats VALUES ('half', 1)")
+        connection.set_authorizer(denying(sqlite3.SQLITE_TRANSACTION, "ROLLBACK"))
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        await opened.writer.submit(stuck)
+    assert opened.connection.in_transaction
+    opened.connection.set_authorizer(None)
+    await opened.writer.submit("next")
+    assert opened.nodes() == ["next"]
+
+
+# ---- closing
+
+
+async def test_closing_carries_out_what_waits_and_refuses_the_rest(opened: Opened) -> None:
+    futures: list[asyncio.Future[object]] = []
+    async with opened.busy(), anyio.create_task_group() as tasks:
+        futures.extend(opened.writer.submit(str(number)) for number in range(300))
+        tasks.start_soon(opened.writer.close)
+        await anyio.wait_all_tasks_blocked()
+        with pytest.raises(StorageUnavailable, match="the store is closed"):
+            opened.writer.submit("late")
+        tasks.cancel_scope.cancel()  # whoever closes may give up; the writer does not
+    for future in futures:
+        await future
+    await opened.writer.close()
+    assert opened.closed.is_set()
+    assert len(opened.nodes()) == 300
+
+
+async def test_a_closed_writer_leaves_one_file(opened: Opened) -> None:
+    await opened.writer.submit("n1")
+    assert opened.path.with_name("db-wal").exists()
+    await opened.writer.close()
+    assert [path.name for path in opened.path.parent.iterdir()] == ["db"]
+
+
+async def test_a_log_that_cannot_be_emptied_is_no_obstacle_to_closing(opened: Opened) -> None:
+    await opened.writer.submit("n1")
+    opened.connection.set_authorizer(denying(sqlite3.SQLITE_PRAGMA, "wal_checkpoint"))
+    await opened.writer.close()
+    assert opened.closed.is_set()
+    assert opened.nodes() == ["n1"]
