@@ -147,3 +147,9 @@ class Settings:
     def simulated(self) -> bool:
         """Whether the demo model answers: there is neither a key nor a base address."""
         return self.upstream.base_url is None and self.upstream.api_key is None
+
+    @property
+    def secrets(self) -> tuple[Secret, ...]:
+        """Everything here that must never show, for whoever writes logs."""
+        key = (self.upstream.api_key,) if self.upstream.api_key else ()
+        return (*key, *(static.token for static in self.auth.tokens))
