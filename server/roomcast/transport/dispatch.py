@@ -45,10 +45,12 @@ class Caller:
 
     Attributes:
         pump: The connection to subscribe with; None for a request that has one answer only.
+        authenticated: Whether it is proven that the member speaks; until then only `session.*` is served.
     """
 
     member: Member
     pump: Pump | None = None
+    authenticated: bool = False
 
 
 class Dispatch:
@@ -86,6 +88,8 @@ class Dispatch:
         command = decode(body)
         counted = self._counting(command, answer)
         try:
+            if not caller.authenticated and isinstance(command, RoomCommand):
+                raise Refusal("unauthenticated", "authenticate first: send session.authenticate with a token")
             require(caller.member, command.type)
             if isinstance(command, commands.NOT_YET):
                 raise Refusal("not_supported", f"{command.type} is not served yet", param="type")
