@@ -79,6 +79,7 @@ class Desk:
         subscriber, why = self.subscribe(pump, room, command)
         if why is None:
             answer(encode(self._result(room, pump.member, command) | {"seq": subscriber.cursor}))
+            subscriber.members_told()
             subscriber.advance()
             return
 
@@ -90,6 +91,14 @@ class Desk:
             )
 
         answer(with_snapshot)
+
+    def attach(self, pump: Pump, room: Room, command: RoomJoin) -> None:
+        """Subscribe a connection that takes no replies: a `room.reset` stands for one, unless it resumes."""
+        subscriber, why = self.subscribe(pump, room, command)
+        if why is None:
+            subscriber.advance()
+        else:
+            subscriber.reset(why)
 
     def subscribe(self, pump: Pump, room: Room, command: RoomJoin) -> tuple[Subscriber, str | None]:
         """Make a connection a subscriber; joining again is leave and join in one.

@@ -71,7 +71,7 @@ class Subscriber:
         self._fetching = False
         self._lag_told = False
         self._waits_for_snapshot = True
-        self._presence_version = 0
+        self._presence_version = -1  # it knows no members: it is told when it is live
 
     # -- beginning ------------------------------------------------------------------------------
 
@@ -79,6 +79,9 @@ class Subscriber:
         """Everything up to `seq` is known to the viewer; go on from there."""
         self.cursor = seq
         self._waits_for_snapshot = False
+
+    def members_told(self) -> None:
+        """The viewer was just told who is there, in a reply."""
         self._presence_version = self.fanout.presence_version
 
     def expect_snapshot(self) -> None:
@@ -203,9 +206,10 @@ class Subscriber:
         return self.pump.framing.reset(epoch, seq, payload)
 
     def snapshot_at_position(self) -> tuple[Cursor, JsonObject]:
-        """The state to begin from; from here on the viewer stands at the room's position."""
+        """The state to begin from, for a reply with the members; from here on the viewer stands at the position."""
         position = self.fanout.room.position
         self.start_at(position.seq)
+        self.members_told()
         return position, self.fanout.snapshot(self.items)
 
     def check_lag(self) -> None:

@@ -45,7 +45,7 @@ _NOBODY: Final = Member("nobody", "nobody", Role.VIEWER)
 """Whom a connection speaks for before it has shown a token; it may do nothing yet."""
 
 # Controls, surrogates and separators of lines; and what turns the direction of the text around it.
-_UNSHOWN: Final = frozenset({"Cc", "Cs", "Co", "Cn", "Zl", "Zp"})
+_UNSHOWN: Final = frozenset({"Cc", "Cs", "Co", "Zl", "Zp"})
 _BIDI: Final = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff")
 
 
@@ -213,9 +213,13 @@ class Admission:
 
 
 def display_name(text: str, characters: int) -> str:
-    """`text` as a name to show: without controls and turns of direction, in one line, not too long."""
+    """`text` as a name to show: without controls and turns of direction, in one line, not too long.
+
+    Empty when nothing of it would be seen. What joins emoji and letters stays.
+    """
     shown = "".join(sign for sign in text if sign not in _BIDI and unicodedata.category(sign) not in _UNSHOWN)
-    return re.sub(r"\s+", " ", shown).strip()[:characters].rstrip()
+    shown = re.sub(r"\s+", " ", shown).strip()[:characters].rstrip()
+    return shown if any(unicodedata.category(sign)[0] not in "CMZ" for sign in shown) else ""
 
 
 def _digest(token: str) -> bytes:
