@@ -84,6 +84,14 @@ def test_a_label_with_many_values_does_not_grow_without_bound() -> None:
     assert codes["0"] == 2
 
 
+def test_a_series_that_is_known_stays_known_in_any_order_of_its_labels() -> None:
+    observer = PrometheusObserver()
+    for number in range(600):
+        observer.count("roomcast_commands_total", command=str(number), outcome="ok")
+    observer.count("roomcast_commands_total", outcome="ok", command="0")
+    assert samples(observer)["roomcast_commands_total", (("command", "0"), ("outcome", "ok"))] == 2
+
+
 def test_two_observers_in_one_process_do_not_meet() -> None:
     """M3"""
     first, second = PrometheusObserver(), PrometheusObserver()

@@ -233,7 +233,7 @@ def test_a_deep_stack_and_a_wide_tree_of_exceptions_are_cut() -> None:
     wide: Exception = TypeError("leaf")
     for _ in range(8):
         wide = ExceptionGroup[Exception]("", [wide, *(TypeError("leaf") for _ in range(8))])
-    assert len(SCRUBBER.exception(wide).split("\n")) < 200
+    assert SCRUBBER.exception(wide).count("TypeError") < 12
 
 
 def test_a_circle_of_exceptions_ends() -> None:

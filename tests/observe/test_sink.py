@@ -43,6 +43,17 @@ def test_lines_come_out_whole_and_in_order() -> None:
     assert read_to_end(reader) == b"".join(b"%d\n" % number for number in range(1_000))
 
 
+def test_what_was_written_makes_room_for_more() -> None:
+    reader, writer = os.pipe()
+    sink = a_sink(writer, limit_bytes=15)
+    with os.fdopen(reader, "rb") as lines:
+        for number in range(10):
+            sink.write(b"line %d....\n" % number)
+            assert lines.readline() == b"line %d....\n" % number
+    sink.close(FAR_S)
+    os.close(writer)
+
+
 @pytest.mark.parametrize("blocking", [True, False])
 def test_a_reader_that_stalls_delays_nobody_and_the_loss_is_told(blocking: bool) -> None:
     reader, writer = a_full_pipe()
