@@ -137,6 +137,15 @@ def test_a_gap_that_joining_does_not_close_ends_in_a_snapshot() -> None:
     assert wire.got() == [("room.reset", 5)]
 
 
+def test_gaps_that_joining_does_close_are_never_too_many() -> None:
+    """F3."""
+    wire = a_wire()
+    for seq in range(1, 3 * GAPS_IN_VAIN, 2):
+        wire.say(delta(seq + 1, "b"))
+        assert "after" in wire.answer(seq - 1, resumed=True)
+        wire.say(delta(seq, "a"), delta(seq + 1, "b"))
+
+
 def test_a_lost_tail_is_revealed_by_the_head() -> None:
     wire = a_wire()
     wire.say(delta(1, "a"), {"type": "room.head", "room": "lobby", "epoch": "e1", "seq": 2})

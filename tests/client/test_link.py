@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import hashlib
 import socket
+import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, suppress
 
 import anyio
 import pytest
@@ -144,6 +146,31 @@ async def test_leaving_a_server_that_never_says_goodbye_takes_two_seconds_at_mos
         with anyio.fail_after(4):
             async with open_link(address, {}, {}):
                 pass
+
+
+async def test_leaving_a_server_that_stopped_reading_frees_the_socket() -> None:
+    """The library alone would go on writing when the server reads again."""
+    left, frame = threading.Event(), b" " * 32_000_000  # more than the buffers of two sockets hold
+
+    def stopped(listener: socket.socket) -> int:
+        """Read nothing before the client has left; give how much there is to read then."""
+        peer, _ = listener.accept()
+        with peer:
+            key = peer.recv(4_096).decode().split("Sec-WebSocket-Key: ")[1].split("\r\n")[0]
+            peer.sendall(upgrade(key))
+            left.wait(10)
+            with suppress(ConnectionResetError):
+                return sum(len(data) for data in iter(lambda: peer.recv(1 << 20), b""))
+            return 0
+
+    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(1) as thread:
+        received = thread.submit(stopped, listener)
+        with anyio.fail_after(8):
+            async with open_link(Address.parse(f"http://127.0.0.1:{listener.getsockname()[1]}"), {}, {}) as link:
+                with anyio.move_on_after(0.1):
+                    await link.send(frame)
+        left.set()
+        assert await anyio.to_thread.run_sync(received.result, 10) < len(frame)
 
 
 def upgrade(key: str) -> bytes:

@@ -117,6 +117,21 @@ async def test_what_is_unanswered_goes_again_on_the_next_connection_under_the_sa
         assert await written(outbox) == [before[0], before[2]]
 
 
+async def test_what_could_not_be_written_any_more_goes_once_on_the_next_connection() -> None:
+    outbox = an_open_outbox()
+    async with asking(outbox, "a"):
+        outbox.close()
+        outbox.open()
+        assert [frame["content"] for frame in await written(outbox)] == ["a"]
+
+
+async def test_a_join_goes_before_what_waits_already() -> None:
+    outbox = an_open_outbox()
+    async with asking(outbox, "a"):
+        outbox.first(b'{"type":"room.join"}')
+        assert [frame["type"] for frame in await written(outbox)] == ["room.join", "message.create"]
+
+
 async def test_joining_again_on_the_same_connection_sends_nothing_twice() -> None:
     outbox = an_open_outbox()
     async with asking(outbox, "a"):

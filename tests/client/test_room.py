@@ -276,6 +276,21 @@ async def test_waiting_in_the_middle_of_the_loop_does_not_wait_for_itself() -> N
     assert seen == list(range(1, 501))
 
 
+async def test_asking_in_the_middle_of_the_loop_does_not_wait_for_itself() -> None:
+    """B3: the reply is behind what the loop has not read."""
+
+    async def script(peer: Peer) -> None:
+        await peer.joined()
+        await peer.say(*flood(500))
+        await peer.reply(await peer.receive(), item_id="msg_1", seq=501)
+        await peer.gone()
+
+    async with scripted(script) as server, connect(server.url, inbox=Inbox(soft=8)) as room:
+        await anext(room)
+        assert (await room.send("hello")).seq == 501
+        assert [(await anext(room)).seq for _ in range(499)] == list(range(2, 501))
+
+
 async def test_a_program_that_only_waits_begins_anew_when_it_reads_after_all() -> None:
     """B3: what nobody reads is not kept without end."""
 

@@ -8,7 +8,8 @@ from typing import Any
 import anyio
 import pytest
 
-from roomcast.client import NotAllowed, Refused, Room, RoomClosed, Status, Unreachable, connect
+from roomcast.client import Backoff, NotAllowed, Refused, Room, RoomClosed, Status, Unreachable, connect
+from roomcast.client.comeback import Loss
 from roomcast.client.session import Credentials
 from tests.client.scripted import QUICK, Peer, Script, delta, scripted
 
@@ -83,6 +84,42 @@ async def test_who_waits_for_a_reply_is_told_of_the_end() -> None:
     async with scripted(ends) as server, connect(server.url, backoff=QUICK) as room:
         with pytest.raises(NotAllowed, match="out"):
             await room.ask("hello")
+
+
+async def test_who_waits_for_an_answer_is_told_of_the_end() -> None:
+    async def ends(peer: Peer) -> None:
+        await peer.joined()
+        await waiting.wait()
+        await peer.close(4403, "out")
+
+    waiting = anyio.Event()
+    async with (
+        scripted(ends) as server,
+        connect(server.url, backoff=QUICK) as room,
+        anyio.create_task_group() as tasks,
+    ):
+        tasks.start_soon(_set_when_blocked, waiting)
+        with pytest.raises(NotAllowed, match="out"):
+            await room.wait("resp_1")
+
+
+async def _set_when_blocked(event: anyio.Event) -> None:
+    await anyio.wait_all_tasks_blocked()
+    event.set()
+
+
+async def test_a_join_that_is_not_answered_is_tried_on_another_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("roomcast.client.session.JOIN_TIMEOUT_S", 0.05)
+
+    async def mute(peer: Peer) -> None:
+        await peer.gone()
+
+    async def answers(peer: Peer) -> None:
+        await peer.joined(7)
+        await peer.gone()
+
+    async with scripted(mute, answers) as server, connect(server.url, backoff=QUICK, wait_s=10) as room:
+        assert room.cursor.seq == 7
 
 
 @pytest.mark.parametrize(("status", "kind"), [(401, NotAllowed), (403, NotAllowed), (404, RoomClosed)])
@@ -243,6 +280,33 @@ async def test_a_draining_server_is_given_the_time_it_asked_for() -> None:
     async with scripted(drains, goes_on) as server, connect(server.url, backoff=QUICK) as room:
         assert await texts(room, 2) == ["server.draining", "a"]
     assert back[0] - left[0] >= 0.3
+
+
+async def test_delays_grow_with_attempts_in_vain_and_start_again_after_a_good_one() -> None:
+    attempts = list[int]()
+
+    class Counting(Backoff):
+        def delay_s(self, attempt: int, roll: float, loss: Loss) -> float:
+            attempts.append(attempt)
+            return 0.0
+
+    async def barren(peer: Peer) -> None:
+        await peer.joined()
+        peer.cut()
+
+    async def fruitful(peer: Peer) -> None:
+        await peer.joined()
+        await peer.say(delta(1, "a"))
+        await peer.close(1011)
+
+    async def goes_on(peer: Peer) -> None:
+        await peer.joined(1)
+        await peer.say(delta(2, "b"))
+        await peer.gone()
+
+    async with scripted(barren, 503, fruitful, goes_on) as server, connect(server.url, backoff=Counting()) as room:
+        assert await texts(room, 2) == ["a", "b"]
+    assert attempts == [0, 1, 0]
 
 
 async def test_the_status_tells_where_the_room_stands() -> None:

@@ -110,8 +110,7 @@ class Outbox:
         if not self._open:
             self._open = True
             for command in self._waiting.values():
-                if not command.answered.is_set():
-                    self._write(command.frame)
+                self._write(command.frame)
 
     def close(self) -> None:
         """The connection is gone, and with it what was to be written on it."""
