@@ -33,7 +33,7 @@ from roomcast.core.errors import CloseCode, Disconnect, ServerError
 from roomcast.core.ids import ENTROPY_BYTES, make_id
 from roomcast.core.ports import Upstream
 from roomcast.core.rules import Rulebook
-from roomcast.core.settings import Settings
+from roomcast.core.settings import Secret, Settings
 from roomcast.core.wire import signal as signal_payload
 from roomcast.generation.runner import Runner
 from roomcast.generation.scheduler import Scheduler
@@ -296,7 +296,7 @@ def _build(
     built = House(
         settings=settings,
         url=_url(listening),
-        upstream=upstream.name,
+        upstream=_upstream_name(settings, upstream),
         hub=hub,
         desk=desk,
         scheduler=scheduler,
@@ -314,9 +314,7 @@ async def _open_store(settings: Settings, stack: AsyncExitStack, clock: SystemCl
         return await stack.enter_async_context(open_memory(clock=clock))
     path = Path(url.removeprefix("sqlite:///").replace("{data}", settings.storage.data))
     try:
-        return await stack.enter_async_context(
-            open_sqlite(path, durability=settings.storage.durability, clock=clock)
-        )
+        return await stack.enter_async_context(open_sqlite(path, durability=settings.storage.durability, clock=clock))
     except ServerError as error:
         raise StartError(str(error)) from error
 
@@ -324,7 +322,6 @@ async def _open_store(settings: Settings, stack: AsyncExitStack, clock: SystemCl
 async def _open_upstream(settings: Settings, stack: AsyncExitStack) -> Upstream:
     """The configured model service, or the demo model when there is none."""
     base_url, api_key = settings.upstream.base_url, settings.upstream.api_key
-    key = api_key.value if api_key else None
     if settings.simulated:
         asked = settings.demo
         demo = await stack.enter_async_context(
@@ -338,11 +335,11 @@ async def _open_upstream(settings: Settings, stack: AsyncExitStack) -> Upstream:
                 )
             )
         )
-        base_url, key = demo.base_url, demo.api_key
+        base_url, api_key = demo.base_url, Secret(demo.api_key)
     upstream = build_upstream(
         settings.upstream,
         base_url=base_url,
-        api_key=key,
+        api_key=api_key,
         simulated=settings.simulated,
         new_id=new_id,
         limits=settings.limits,
@@ -383,14 +380,19 @@ def _url(listening: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
+def _upstream_name(settings: Settings, upstream: Upstream) -> str:
+    if upstream.simulated:
+        return "demo, simulated (set OPENAI_API_KEY or OPENAI_BASE_URL for a real one)"
+    return f"{settings.upstream.model} at {upstream.name}"
+
+
 def _store_name(settings: Settings) -> str:
     return settings.storage.url.replace("{data}", settings.storage.data)
 
 
 def _ready_line(running: House) -> str:
     return (
-        f"roomcast {version('roomcast')} is ready on {running.url}"
-        f" · model: {running.upstream} · store: {running.store}"
+        f"roomcast {version('roomcast')} is ready on {running.url} · model: {running.upstream} · store: {running.store}"
     )
 
 

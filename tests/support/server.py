@@ -15,7 +15,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from re import search
@@ -88,7 +88,7 @@ class Server:
 @contextmanager
 def roomcast_server(
     data: Path, *arguments: str, environ: Mapping[str, str] | None = None, port: int = 0
-) -> Iterator[Server]:
+) -> Generator[Server]:
     """Start a server on `data` and stop it at the end.
 
     Args:

@@ -90,6 +90,7 @@ class Room:
     """
 
     def __init__(self, name: str, limits: Limits, wake: Callable[[Room], None]) -> None:
+        self._limits = limits
         self.name = name
         self.loaded = False
         self.epoch = ""
@@ -102,7 +103,6 @@ class Room:
         self.checkpoint_wanted = False
         self.degraded_for: str | None = None
         self.busy_at_s = 0.0
-        self._limits = limits
         self._wake = wake
         self._waiting: list[Pending] = []
         self._under_way: dict[ReceiptKey, Pending] = {}

@@ -86,9 +86,7 @@ class Desk:
         def with_snapshot() -> bytes:
             position, shown = subscriber.snapshot_at_position()
             result = self._result(room, pump.member, command)
-            return encode(
-                result | {"seq": position.seq, "resumed": False, "reset": why, "snapshot": shown}
-            )
+            return encode(result | {"seq": position.seq, "resumed": False, "reset": why, "snapshot": shown})
 
         answer(with_snapshot)
 

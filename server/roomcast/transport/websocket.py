@@ -237,9 +237,9 @@ class WebSocketConnection(asyncio.Protocol):
             services.observer.count("roomcast_handshakes_refused_total", reason=rejected.code)
             self._protocol.send_response(self._protocol.reject(rejected.status, rejected.message + "\n"))
             return
-        offered = [name.strip() for value in request.headers.get_all("Sec-WebSocket-Protocol") for name in value.split(",")]
+        offered = ",".join(request.headers.get_all("Sec-WebSocket-Protocol")).split(",")
         response = self._protocol.accept(request)
-        if SUBPROTOCOL in offered:
+        if SUBPROTOCOL in {name.strip() for name in offered}:
             response.headers["Sec-WebSocket-Protocol"] = SUBPROTOCOL
         self._protocol.send_response(response)
         if self._protocol.state is State.OPEN:
@@ -275,7 +275,8 @@ class WebSocketConnection(asyncio.Protocol):
 
     def _message(self, message: bytes) -> None:
         pump, caller = self._pump, self._caller
-        assert pump is not None and caller is not None, "a message cannot precede the handshake"
+        if pump is None or caller is None:
+            raise AssertionError("a message cannot precede the handshake")
         try:
             text = message.decode()
         except UnicodeDecodeError:

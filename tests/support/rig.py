@@ -1,0 +1,396 @@
+"""The pipeline in memory: rooms, committer, scheduler, fan-out; with a scripted model and sockets.
+
+    async with a_rig(script) as rig:
+        viewer = rig.viewer("ann")
+        await viewer.join("lobby")
+        asked = await viewer.ask("lobby", "hello")
+
+Everything is the real code but the store (memory, which passes the conformance suite of all
+stores), the model, the sockets and the clock. Runs on virtual time.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, TypeAlias
+
+import anyio
+import orjson
+
+from roomcast.core.errors import Disconnect, Refusal, StorageError
+from roomcast.core.events import JsonObject, Record
+from roomcast.core.limits import Limits
+from roomcast.core.ports import Append, Committed, Conflict, Finish, Piece, UpstreamRequest
+from roomcast.core.profile import Profile
+from roomcast.core.rules import Rulebook
+from roomcast.core.session import Member, Role
+from roomcast.core.settings import UpstreamSettings
+from roomcast.core.wire import reply, reply_error
+from roomcast.generation.runner import Runner
+from roomcast.generation.scheduler import Scheduler
+from roomcast.observe import NullObserver
+from roomcast.room.committer import Committer
+from roomcast.room.hub import Hub
+from roomcast.room.room import Room
+from roomcast.storage import MemoryStore
+from roomcast.subscriber.desk import Desk
+from roomcast.subscriber.fanout import Shared
+from roomcast.subscriber.overflow import Overflow
+from roomcast.subscriber.pump import Pump
+from roomcast.transport.dispatch import Caller, Dispatch
+from tests.support.virtual_time import VirtualClock
+
+__all__ = ["FaultyStore", "Rig", "ScriptedUpstream", "Viewer", "a_rig", "said"]
+
+Step: TypeAlias = str | float | Finish | Exception | anyio.Event
+
+
+def said(*pieces: str | float) -> list[Step]:
+    """A script that says `pieces` and completes."""
+    return [*pieces, Finish("completed")]
+
+
+class ScriptedUpstream:
+    """A model that says strings, waits for floats (seconds) and events, raises errors, and finishes.
+
+    Attributes:
+        requests: What it was asked.
+        hung_up: How many of its streams were left.
+        before_open: Waited for before a stream opens, if set.
+    """
+
+    name = "scripted"
+    simulated = True
+
+    def __init__(self, *scripts: Sequence[Step]) -> None:
+        self.scripts: list[Sequence[Step]] = list(scripts) or [said("Hel", "lo")]
+        self.requests: list[UpstreamRequest] = []
+        self.hung_up = 0
+        self.before_open: anyio.Event | None = None
+
+    async def warm(self) -> None:
+        pass
+
+    async def close(self) -> None:
+        pass
+
+    def open(self, request: UpstreamRequest) -> AbstractAsyncContextManager[AsyncIterator[Piece]]:
+        return self._open(request)
+
+    @asynccontextmanager
+    async def _open(self, request: UpstreamRequest) -> AsyncGenerator[AsyncIterator[Piece]]:
+        script = self.scripts[min(len(self.requests), len(self.scripts) - 1)]
+        self.requests.append(request)
+        try:
+            if self.before_open is not None:
+                await self.before_open.wait()
+            yield self._play(script, f"msg_of_{request.response_id}")
+        finally:
+            self.hung_up += 1
+
+    async def _play(self, script: Sequence[Step], item_id: str) -> AsyncIterator[Piece]:
+        opened = False
+        place = {"item_id": item_id, "output_index": 0}
+        for step in script:
+            match step:
+                case str():
+                    if not opened:
+                        opened = True
+                        item = {"id": item_id, "type": "message", "role": "assistant", "status": "in_progress"}
+                        yield {"type": "response.output_item.added", "output_index": 0, "item": {**item, "content": []}}
+                    yield {"type": "response.output_text.delta", **place, "content_index": 0, "delta": step}
+                case float() | int():
+                    await anyio.sleep(step)
+                case anyio.Event():
+                    await step.wait()
+                case Finish():
+                    yield step
+                case Exception():
+                    raise step
+
+
+class FaultyStore(MemoryStore):
+    """A memory store whose appends can be made to fail, wait, or lose a race.
+
+    Attributes:
+        fail_with: Raised by appends while it is set.
+        gate: Appends wait for it while it is set.
+        appended: Every batch that was committed.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(clock=VirtualClock())
+        self.fail_with: StorageError | None = None
+        self.gate: anyio.Event | None = None
+        self.appended: list[Append] = []
+
+    async def append(self, batches: Sequence[Append]) -> Sequence[Committed | Conflict]:
+        await anyio.lowlevel.checkpoint()  # a real store is never done in the same step
+        if self.gate is not None:
+            await self.gate.wait()
+        if self.fail_with is not None:
+            raise self.fail_with
+        outcomes = await super().append(batches)
+        self.appended += [
+            batch for batch, outcome in zip(batches, outcomes, strict=True) if isinstance(outcome, Committed)
+        ]
+        return outcomes
+
+
+class _Tokens:
+    def count(self, text: str) -> int:
+        return len(text.split())
+
+
+class PlainFraming:
+    """Payloads with a newline behind them."""
+
+    def event(self, epoch: str, record: Record) -> bytes:
+        return record.data + b"\n"
+
+    def notice(self, payload: bytes) -> bytes:
+        return payload + b"\n"
+
+    def reset(self, epoch: str, seq: int, payload: bytes) -> bytes:
+        return payload + b"\n"
+
+
+PLAIN = PlainFraming()
+
+
+class Socket:
+    """A socket in memory. `room_bytes` is what the peer and the kernel take before it is full."""
+
+    def __init__(self) -> None:
+        self.taken = bytearray()
+        self.waiting = bytearray()
+        self.room_bytes: float = float("inf")
+        self.ended: Disconnect | None = None
+        self.pump: Pump
+        self.arrived = anyio.Event()
+
+    def write(self, data: bytes) -> None:
+        assert self.ended is None, "written to after the end"
+        self.waiting += data
+        self._move()
+        if self.waiting:
+            self.pump.pause()
+
+    def buffered_bytes(self) -> int:
+        return len(self.waiting)
+
+    def end(self, why: Disconnect) -> None:
+        if self.ended is None:
+            self.ended = why
+            self.pump.close()
+            self.arrived.set()
+
+    def stall(self) -> None:
+        """The peer stops reading."""
+        self.room_bytes = 0
+
+    def read_on(self, size: float = float("inf")) -> None:
+        """The peer reads `size` more bytes."""
+        self.room_bytes += size
+        self._move()
+        if not self.waiting:
+            self.pump.resume()
+
+    def _move(self) -> None:
+        size = int(min(len(self.waiting), self.room_bytes))
+        self.taken += self.waiting[:size]
+        del self.waiting[:size]
+        self.room_bytes -= size
+        self.arrived.set()
+        self.arrived = anyio.Event()
+
+
+class Viewer:
+    """A connection of one member, as its client sees it."""
+
+    def __init__(self, rig: Rig, name: str, role: Role, limits: Limits) -> None:
+        self.rig = rig
+        self.socket = Socket()
+        self.member = Member(name, name.title(), role)
+        self.pump = Pump(self.socket, PLAIN, self.member, limits, rig.overflow.watch)
+        self.socket.pump = self.pump
+        self.caller = Caller(self.member, self.pump, authenticated=True)
+        self._ids = itertools.count(1)
+
+    @property
+    def received(self) -> list[JsonObject]:
+        """Everything that came, in order."""
+        return [orjson.loads(line) for line in bytes(self.socket.taken).splitlines()]
+
+    def events(self, room: str) -> list[JsonObject]:
+        """The events of a room that came."""
+        return [
+            got for got in self.received if got.get("room") == room and "seq" in got and got["type"] != "room.reset"
+        ]
+
+    def text(self, room: str) -> str:
+        """All output text that came as deltas."""
+        return "".join(got["delta"] for got in self.events(room) if got["type"] == "response.output_text.delta")
+
+    def send(self, kind: str, room: str | None = None, **fields: Any) -> str:
+        """Send a command without waiting; returns its id."""
+        command_id = fields.pop("id", None) or f"{self.member.id}-{next(self._ids)}"
+        where = {} if room is None else {"room": room}
+
+        def answer(outcome: bytes | Refusal | Callable[[], bytes]) -> None:
+            if isinstance(outcome, Refusal):
+                self.pump.tell(reply_error(command_id, outcome))
+            elif isinstance(outcome, bytes):
+                self.pump.tell(reply(command_id, outcome))
+            else:
+                make = outcome
+                self.pump.tell_later(lambda: PLAIN.notice(reply(command_id, make())))
+
+        body = {"type": kind, "id": command_id, **where, **fields}
+        try:
+            self.rig.dispatch.handle(self.caller, body, answer)
+        except Refusal as refusal:
+            answer(refusal)
+        return command_id
+
+    async def command(self, kind: str, room: str | None = None, **fields: Any) -> JsonObject:
+        """Send a command and wait for its reply."""
+        command_id = self.send(kind, room, **fields)
+        return await self.reply_to(command_id)
+
+    async def reply_to(self, command_id: str) -> JsonObject:
+        """Wait for the reply to a command."""
+        return await self.until(lambda got: got["type"] == "reply" and got["id"] == command_id)
+
+    async def join(self, room: str, **fields: Any) -> JsonObject:
+        """Join a room; returns the result."""
+        result: JsonObject = (await self.command("room.join", room, **fields))["result"]
+        return result
+
+    async def ask(self, room: str, text: str, **fields: Any) -> JsonObject:
+        """Ask; returns the result."""
+        result: JsonObject = (await self.command("message.create", room, content=text, **fields))["result"]
+        return result
+
+    async def until(self, wanted: Callable[[JsonObject], bool]) -> JsonObject:
+        """Wait until something that is `wanted` has come; returns the first such."""
+        while True:
+            for got in self.received:
+                if wanted(got):
+                    return got
+            await self.socket.arrived.wait()
+
+    async def until_text(self, room: str, text: str) -> None:
+        """Wait until the room's output text begins with `text`."""
+        await self.until(lambda _: self.text(room).startswith(text))
+
+    async def until_type(self, kind: str, response_id: str | None = None) -> JsonObject:
+        """Wait for an event of this type, of this response if one is named."""
+        return await self.until(lambda got: got["type"] == kind and response_id in (None, got.get("response_id")))
+
+
+class Rig:
+    """The parts, for tests that look inside."""
+
+    def __init__(
+        self, upstream: ScriptedUpstream, store: FaultyStore, limits: Limits, rulebook: Rulebook | None
+    ) -> None:
+        self.upstream = upstream
+        self.store = store
+        self.limits = limits
+        self.clock = VirtualClock()
+        self.observer = NullObserver()
+        self._ids = itertools.count(1)
+        self._rulebook = rulebook or Rulebook(
+            limits=limits, profiles={"default": Profile(name="default")}, model="scripted-1", simulated=True
+        )
+        self.overflow = Overflow(self.clock, self.observer)
+
+    def new_id(self, prefix: str) -> str:
+        return f"{prefix}_{next(self._ids):04}"
+
+    def viewer(self, name: str, role: Role = Role.OWNER) -> Viewer:
+        """A new connection."""
+        return Viewer(self, name, role, self.limits)
+
+    def room(self, name: str) -> Room:
+        """The room itself."""
+        return self.hub.room(name)
+
+    async def build(self, tasks: anyio.abc.TaskGroup, settings: UpstreamSettings) -> None:
+        """Put everything together as wiring.py does."""
+        self.committer = Committer(
+            event_log=self.store,
+            rooms=self.store,
+            rulebook=self._rulebook,
+            clock=self.clock,
+            new_id=self.new_id,
+            observer=self.observer,
+            node="node_1",
+        )
+        runner = Runner(
+            upstream=self.upstream,
+            settings=settings,
+            uncommitted_timeout_s=self.limits.uncommitted_timeout_s,
+            tokens=_Tokens(),
+            clock=self.clock,
+            observer=self.observer,
+        )
+        self.scheduler = Scheduler(
+            tasks=tasks,
+            runner=runner,
+            profiles=self._rulebook.profiles,
+            clock=self.clock,
+            observer=self.observer,
+            limit=self.limits.generations,
+        )
+        self.desk = Desk(
+            Shared(event_log=self.store, tasks=tasks, limits=self.limits, clock=self.clock, observer=self.observer)
+        )
+        self.hub = Hub(
+            committer=self.committer,
+            event_log=self.store,
+            rooms=self.store,
+            limits=self.limits,
+            clock=self.clock,
+            readers=lambda room: [self.desk.fanout(room), self.scheduler],
+        )
+        self.dispatch = Dispatch(
+            hub=self.hub,
+            desk=self.desk,
+            archive=self.store,
+            authenticator=self,  # type: ignore[arg-type]  # no test of the rig authenticates
+            tasks=tasks,
+            limits=self.limits,
+            clock=self.clock,
+            new_id=self.new_id,
+            observer=self.observer,
+        )
+        tasks.start_soon(self.committer.run)
+
+    def tick(self) -> None:
+        """What the wheel does once a second."""
+        now_s = self.clock.monotonic_s()
+        self.overflow.tick(now_s)
+        for fanout in self.desk.fanouts():
+            fanout.tick(now_s)
+        self.hub.sweep(self.desk.occupied)
+
+
+@asynccontextmanager
+async def a_rig(
+    *scripts: Sequence[Step],
+    upstream: ScriptedUpstream | None = None,
+    store: FaultyStore | None = None,
+    limits: Limits | None = None,
+    rulebook: Rulebook | None = None,
+    settings: UpstreamSettings | None = None,
+) -> AsyncGenerator[Rig]:
+    """Run a rig; `store` may be one that an earlier rig left, as after a crash."""
+    rig = Rig(upstream or ScriptedUpstream(*scripts), store or FaultyStore(), limits or Limits(), rulebook)
+    async with anyio.create_task_group() as tasks:
+        await rig.build(tasks, settings or UpstreamSettings())
+        yield rig
+        tasks.cancel_scope.cancel()
