@@ -20,6 +20,7 @@ import signal
 import socket
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -141,8 +142,7 @@ class House:
         self.wheel.end_all(Disconnect(CloseCode.SERVICE_RESTART, "the server restarts"))
         self.server.should_exit = True
         with anyio.move_on_after(self.settings.limits.close_timeout_s):
-            while self.wheel.connections:
-                await anyio.sleep(0.02)
+            await self.wheel.emptied()
         self.wheel.abort_all()
         log.info("drain_ended")
 
@@ -163,7 +163,7 @@ async def house(settings: Settings) -> AsyncGenerator[House]:
         store = await _open_store(settings, stack, clock)
         listening = _listen(settings)
         stack.callback(listening.close)
-        upstream = await _open_upstream(settings, stack)
+        settings, upstream = await _open_upstream(settings, stack)
         tokens = Tokens()
         tasks = await stack.enter_async_context(anyio.create_task_group())
         built = _build(settings, store, listening, upstream, tokens, tasks, clock, observer)
@@ -200,6 +200,7 @@ def run(settings: Settings, announce: Callable[[str], None]) -> int:
 
 
 async def _main(settings: Settings, announce: Callable[[str], None]) -> int:
+    logs.take_over_loop()
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
         async with house(settings) as running:
             announce(_ready_line(running))
@@ -319,10 +320,11 @@ async def _open_store(settings: Settings, stack: AsyncExitStack, clock: SystemCl
         raise StartError(str(error)) from error
 
 
-async def _open_upstream(settings: Settings, stack: AsyncExitStack) -> Upstream:
-    """The configured model service, or the demo model when there is none."""
+async def _open_upstream(settings: Settings, stack: AsyncExitStack) -> tuple[Settings, Upstream]:
+    """The configured model service, or the demo model when there is none; and the settings that follow from it."""
     base_url, api_key = settings.upstream.base_url, settings.upstream.api_key
-    if settings.simulated:
+    simulated = settings.simulated
+    if simulated:
         asked = settings.demo
         demo = await stack.enter_async_context(
             serve_demo(
@@ -336,16 +338,18 @@ async def _open_upstream(settings: Settings, stack: AsyncExitStack) -> Upstream:
             )
         )
         base_url, api_key = demo.base_url, Secret(demo.api_key)
+        profiles = {name: replace(profile, model=demo.model) for name, profile in settings.profiles.items()}
+        settings = replace(settings, profiles=profiles)
     upstream = build_upstream(
         settings.upstream,
         base_url=base_url,
         api_key=api_key,
-        simulated=settings.simulated,
+        simulated=simulated,
         new_id=new_id,
         limits=settings.limits,
     )
     stack.push_async_callback(upstream.close)
-    return upstream
+    return settings, upstream
 
 
 def _listen(settings: Settings) -> socket.socket:
@@ -365,8 +369,7 @@ async def _serve(built: House, listening: socket.socket, tasks: TaskGroup) -> No
         await server.serve(sockets=[listening])
 
     tasks.start_soon(serve, name="http")
-    while not server.started:
-        await anyio.sleep(0.005)
+    await server.accepting.wait()
 
 
 async def _warm(upstream: Upstream, tokens: Tokens) -> None:

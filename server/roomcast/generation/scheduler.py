@@ -74,6 +74,8 @@ class Scheduler:
                     self._start(batch.room, event["response_id"])
             elif kind == "response.cancelling" or kind in TERMINAL_TYPES:
                 self._stop(event["response_id"])
+                if kind in TERMINAL_TYPES and batch.own:
+                    self._observer.count("roomcast_generations_total", outcome=kind.removeprefix("response."))
 
     def degraded(self, room: Room, reason: str | None) -> None:
         """Nothing to do: output waits for the store, and the runner knows its bounds."""
@@ -126,10 +128,12 @@ class Scheduler:
         ended = ended or self._hung_up(generation)
         if ended is not None:
             room.end(ended)
-            outcome = type(ended.ending).__name__
-            self._observer.count("roomcast_generations_total", outcome=outcome)
             log.info(
-                "generation_ended", room=room.name, response_id=response_id, outcome=outcome, took_ms=ended.total_ms
+                "generation_ended",
+                room=room.name,
+                response_id=response_id,
+                ending=type(ended.ending).__name__,
+                took_ms=ended.total_ms,
             )
 
     def _hung_up(self, generation: Generation) -> Ended | None:

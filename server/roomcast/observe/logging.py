@@ -34,7 +34,7 @@ from roomcast.core.settings import LogSettings, Secret
 from roomcast.observe.scrub import Scrubber
 from roomcast.observe.sink import LineSink
 
-__all__ = ["configure", "report_loop_exception"]
+__all__ = ["configure", "report_loop_exception", "take_over_loop"]
 
 _STDERR: Final = 2
 _WAITING_BYTES: Final = 4 * 1024 * 1024
@@ -95,6 +95,11 @@ def configure(settings: LogSettings, *, secrets: Iterable[Secret] = (), descript
     )
     _take_over(max(level, logging.WARNING))
     return sink
+
+
+def take_over_loop() -> None:
+    """Let the running loop report its exceptions here; call once, in the loop."""
+    asyncio.get_running_loop().set_exception_handler(report_loop_exception)
 
 
 def report_loop_exception(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

@@ -291,7 +291,9 @@ class Committer:
 
     def _observe(self, appends: Sequence[Append], took_s: float) -> None:
         self._observer.time("roomcast_commit_seconds", took_s)
-        self._observer.count("roomcast_events_committed_total", sum(len(append.records) for append in appends))
+        events = sum(len(append.records) for append in appends)
+        self._observer.time("roomcast_commit_batch_events", events)
+        self._observer.count("roomcast_events_committed_total", events)
 
 
 def _new_items(batch: Batch) -> list[ItemRow]:

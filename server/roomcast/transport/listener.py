@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any, cast
 
+import anyio
 from starlette.types import ASGIApp
 from uvicorn import Config, Server
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -57,7 +58,7 @@ class HttpConnection(HttpToolsProtocol):
         """A request begins: its head is due in time, and its handlers may need the transport."""
         super().on_message_begin()
         self.services.wheel.abort_by(self, self.services.limits.handshake_timeout_s)
-        self.scope["extensions"] = {"roomcast.transport": self.transport}  # type: ignore[typeddict-unknown-key,typeddict-item]
+        cast(dict[str, Any], self.scope)["extensions"] = {"roomcast.transport": self.transport}
 
     def on_headers_complete(self) -> None:
         """The head is there."""
@@ -79,10 +80,19 @@ class HttpConnection(HttpToolsProtocol):
 
 
 class HttpServer(Server):
-    """uvicorn's server without its signal handlers."""
+    """uvicorn's server without its signal handlers, which says when it accepts."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(config)
+        self.accepting = anyio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start to accept."""
+        await super().startup(sockets)
+        self.accepting.set()
 
     @contextmanager
-    def capture_signals(self) -> Iterator[None]:
+    def capture_signals(self) -> Generator[None]:
         """Signals are wiring's."""
         yield
 

@@ -51,6 +51,7 @@ class Wheel:
         self._next_slot = count()
         self._arrived: dict[WebSocketConnection, float] = {}
         self._deadlines: dict[Abortable, float] = {}
+        self._empty = anyio.Event()
 
     # -- who is there ---------------------------------------------------------------------------
 
@@ -75,6 +76,14 @@ class Wheel:
         self._arrived.pop(connection, None)
         self._deadlines.pop(connection, None)
         self._observer.gauge("roomcast_connections", len(self._slot_of))
+        if not self._slot_of:
+            self._empty.set()
+            self._empty = anyio.Event()
+
+    async def emptied(self) -> None:
+        """Wait until no WebSocket connection is left."""
+        while self._slot_of:
+            await self._empty.wait()
 
     def abort_by(self, socket: Abortable, timeout_s: float) -> None:
         """Drop `socket` unless `spare` is called in time."""
@@ -98,6 +107,7 @@ class Wheel:
                 for fanout in desk.fanouts():
                     fanout.tick(now_s)
                 hub.sweep(desk.occupied)
+                self._observe(hub, desk)
 
     def end_all(self, why: Disconnect) -> None:
         """Say goodbye to everybody."""
@@ -108,6 +118,13 @@ class Wheel:
         """Drop everybody who is still there."""
         for connection in self.connections:
             connection.abort()
+
+    def _observe(self, hub: Hub, desk: Desk) -> None:
+        pumps = [connection.pump for connection in self._slot_of if connection.pump is not None]
+        waiting = sum(pump.outbox.statistics().size_bytes for pump in pumps if pump.outbox)
+        self._observer.gauge("roomcast_outbox_bytes", waiting)
+        self._observer.gauge("roomcast_rooms_loaded", len(hub.loaded))
+        self._observer.gauge("roomcast_subscribers", sum(len(fanout.subscribers) for fanout in desk.fanouts()))
 
     def _cut(self, now_s: float) -> None:
         for socket, deadline_s in list(self._deadlines.items()):
