@@ -130,7 +130,7 @@ class House:
         log.info("drain_started", generations=self.scheduler.running)
         self.hub.settle()
         payload = signal_payload("server.draining", retry_after_ms=DRAIN_RETRY_MS)
-        for pump in {subscriber.pump for fanout in self.desk.fanouts() for subscriber in fanout.subscribers}:
+        for pump in self.desk.pumps():
             pump.tell(payload)
         async with anyio.create_task_group() as waiting:
             waiting.start_soon(self._stop_waiting, waiting.cancel_scope)
@@ -139,7 +139,10 @@ class House:
         self.scheduler.interrupt("drain")
         with anyio.move_on_after(GOODBYE_S):
             await self.hub.flush()
-        self.wheel.end_all(Disconnect(CloseCode.SERVICE_RESTART, "the server restarts"))
+        goodbye = Disconnect(CloseCode.SERVICE_RESTART, "the server restarts")
+        for pump in self.desk.pumps():
+            pump.sink.end(goodbye)
+        self.wheel.end_all(goodbye)
         self.server.should_exit = True
         with anyio.move_on_after(self.settings.limits.close_timeout_s):
             await self.wheel.emptied()
@@ -366,7 +369,10 @@ async def _serve(built: House, listening: socket.socket, tasks: TaskGroup) -> No
     server = built.server
 
     async def serve() -> None:
-        await server.serve(sockets=[listening])
+        try:
+            await server.serve(sockets=[listening])
+        finally:
+            server.stop_listening()
 
     tasks.start_soon(serve, name="http")
     await server.accepting.wait()

@@ -62,6 +62,10 @@ class Desk:
         """All fan-outs."""
         yield from list(self._fanouts.values())
 
+    def pumps(self) -> set[Pump]:
+        """All connections that follow a room."""
+        return {subscriber.pump for fanout in self.fanouts() for subscriber in fanout.subscribers}
+
     def occupied(self, room: Room) -> bool:
         """Whether somebody follows the room."""
         fanout = self._fanouts.get(room)

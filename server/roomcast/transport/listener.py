@@ -91,6 +91,11 @@ class HttpServer(Server):
         await super().startup(sockets)
         self.accepting.set()
 
+    def stop_listening(self) -> None:
+        """Take the listening sockets out of the loop, also where `serve` was cancelled before it could."""
+        for listener in getattr(self, "servers", ()):
+            listener.close()
+
     @contextmanager
     def capture_signals(self) -> Generator[None]:
         """Signals are wiring's."""
@@ -105,10 +110,14 @@ def bind(host: str, port: int, limits: Limits) -> socket.socket:
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, limits.receive_buffer_bytes)
-    listening.bind((host, port))
-    listening.setblocking(False)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, limits.receive_buffer_bytes)
+        listening.bind((host, port))
+        listening.setblocking(False)
+    except OSError:
+        listening.close()
+        raise
     return listening
 
 
