@@ -1,0 +1,135 @@
+"""Estimates of token counts, offline: the table of `o200k_base` comes with the package.
+
+They serve budgets and the receipts of generations that ended before the upstream reported its
+usage; what was reported always wins. No newer encoding is published, so newer models are
+estimated with this one as well.
+
+Invariants
+    T1  Nothing is fetched, ever. `tiktoken` would download its tables, so its registry is not asked.
+    T2  `count` never raises and its time is bounded, whatever the text.
+
+`scripts/build_o200k.py` makes the table's file.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import anyio.to_thread
+
+from roomcast.core.events import JsonObject
+from roomcast.core.ports import UpstreamRequest
+from roomcast.upstream.payload import as_list, as_object
+
+if TYPE_CHECKING:
+    import tiktoken
+
+__all__ = ["O200K_FILE", "O200K_PATTERN", "O200K_SHA256", "Tokens"]
+
+O200K_FILE: Final = Path(__file__).parent / "data" / "o200k_base.tiktoken.gz"
+O200K_SHA256: Final = "446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a2d"
+"""Of the table before it was gzipped, as tiktoken knows it."""
+
+O200K_PATTERN: Final = "|".join(
+    (
+        r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?",
+        r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?",
+        r"\p{N}{1,3}",
+        r" ?[^\s\p{L}\p{N}]+[\r\n/]*",
+        r"\s*[\r\n]+",
+        r"\s+(?!\S)",
+        r"\s+",
+    )
+)
+"""How text is cut before it is encoded; the same as in tiktoken (a test compares them)."""
+
+_SPECIAL: Final = {"<|endoftext|>": 199999, "<|endofprompt|>": 200018}
+
+_PIECE_CHARACTERS: Final = 2_000
+"""Text is encoded in pieces of this length: a run of one character costs time by its length squared
+(a second for 500,000), and a cut costs a token at most."""
+
+_PIECES: Final = 16
+"""Of a longer text so many pieces are encoded, spread evenly, and the rest is extrapolated."""
+
+_CHARACTERS_A_TOKEN: Final = 4
+"""While there is no table. English prose has a little more, other languages less."""
+
+_MESSAGE_TOKENS: Final = 3
+_PRIMING_TOKENS: Final = 3
+"""What chat formats add to each message and before the answer (OpenAI's cookbook)."""
+
+
+class Tokens:
+    """Counts tokens; roughly until `load` is done."""
+
+    def __init__(self) -> None:
+        self._encoding: tiktoken.Encoding | None = None
+
+    @property
+    def loaded(self) -> bool:
+        """Whether counts come from the table."""
+        return self._encoding is not None
+
+    async def load(self) -> None:
+        """Read the table, in a thread: half a second of CPU and 80 MB, so once a process, after ready.
+
+        Raises:
+            ValueError: The file is not the table.
+        """
+        self._encoding = await anyio.to_thread.run_sync(_read_o200k)
+
+    def count(self, text: str) -> int:
+        """Tokens in `text`, at most a few milliseconds' worth of it being looked at."""
+        if self._encoding is None:
+            return -(-len(text) // _CHARACTERS_A_TOKEN)
+        length = len(text)
+        if length <= _PIECES * _PIECE_CHARACTERS:
+            starts = range(0, length, _PIECE_CHARACTERS)
+        else:
+            stride = (length - _PIECE_CHARACTERS) // (_PIECES - 1)
+            starts = range(0, stride * _PIECES, stride)
+        pieces = [text[start : start + _PIECE_CHARACTERS] for start in starts]
+        # `ordinary`: what a user types is text, also where it looks like a special token.
+        counted = sum(len(self._encoding.encode_ordinary(piece)) for piece in pieces)
+        return counted if length <= _PIECES * _PIECE_CHARACTERS else round(counted * length / sum(map(len, pieces)))
+
+    def count_input(self, request: UpstreamRequest) -> int:
+        """Tokens of the instructions and items that a request sends."""
+        texts = [text for item in request.input for text in _texts(item)]
+        overhead = _MESSAGE_TOKENS * len(request.input) + _PRIMING_TOKENS
+        if request.instructions:
+            texts.append(request.instructions)
+            overhead += _MESSAGE_TOKENS
+        return overhead + sum(map(self.count, texts))
+
+
+def _texts(item: JsonObject) -> Iterator[str]:
+    """The strings of an item that the model reads."""
+    for name in ("content", "output", "name", "arguments"):
+        value = item.get(name)
+        if isinstance(value, str):
+            yield value
+        for part in as_list(value):
+            text = as_object(part).get("text")
+            if isinstance(text, str):
+                yield text
+
+
+def _read_o200k() -> tiktoken.Encoding:
+    """Build the encoding from the file, without tiktoken's own loader, which would use the network."""
+    import tiktoken
+
+    table = gzip.decompress(O200K_FILE.read_bytes())
+    if hashlib.sha256(table).hexdigest() != O200K_SHA256:
+        raise ValueError(f"{O200K_FILE.name} is not the table it should be; build it again with scripts/build_o200k.py")
+    ranks: dict[bytes, int] = {}
+    for line in table.splitlines():
+        token, _, rank = line.partition(b" ")
+        ranks[base64.b64decode(token)] = int(rank)
+    return tiktoken.Encoding("o200k_base", pat_str=O200K_PATTERN, mergeable_ranks=ranks, special_tokens=_SPECIAL)
