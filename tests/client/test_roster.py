@@ -34,12 +34,6 @@ def test_a_difference_is_applied() -> None:
     assert roster.members[0]["state"] == {"typing": True}
 
 
-def test_those_who_left_may_be_named_by_their_id_or_whole() -> None:
-    roster = a_roster("ada", "bob", "cy")
-    roster.apply({"left": [member("ada"), "bob"], "count": 1})
-    assert here(roster) == ["cy"]
-
-
 def test_a_whole_list_replaces_what_was_known() -> None:
     roster = a_roster("ada")
     roster.apply({"members": [member("bob")], "count": 1})

@@ -106,6 +106,11 @@ class Follower:
         self._gaps = 0
 
     @property
+    def cursor(self) -> Cursor | None:
+        """Everything up to here has arrived; None while we begin anew."""
+        return self._coverage.cursor
+
+    @property
     def joining(self) -> bool:
         """Whether a join waits for its answer."""
         return self._join_id is not None

@@ -19,6 +19,7 @@ from websockets.typing import Subprotocol
 from roomcast.client.address import Address
 from roomcast.client.comeback import LinkLost, Loss
 from roomcast.client.events import as_object
+from roomcast.client.reason import reason
 from roomcast.core.events import JsonObject
 
 __all__ = ["Link", "open_link"]
@@ -91,7 +92,7 @@ async def open_link(
     except InvalidStatus as refused:
         raise LinkLost(_refusal(refused)) from refused
     except (OSError, TimeoutError, InvalidHandshake, EOFError) as error:
-        raise LinkLost(Loss(f"cannot reach {address}: {_why(error)}")) from error
+        raise LinkLost(Loss(f"cannot reach {address}: {reason(error)}")) from error
     try:
         yield Link(connection)
     finally:
@@ -116,9 +117,3 @@ def _refusal(refused: InvalidStatus) -> Loss:
         status=response.status_code,
         retry_after_s=float(told) if told.isdecimal() else None,
     )
-
-
-def _why(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror.lower()
-    return str(error) or type(error).__name__

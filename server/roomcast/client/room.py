@@ -70,6 +70,12 @@ class Room:
         return self._cursor
 
     @property
+    def behind(self) -> int:
+        """How many numbers have arrived and were not handed over yet."""
+        arrived = self._follower.cursor
+        return 0 if arrived is None else max(0, arrived.seq - self._cursor.seq)
+
+    @property
     def members(self) -> list[JsonObject]:
         """Who is here: `{id, name, role, state?}` each, 200 at most."""
         return self._follower.roster.members
@@ -172,14 +178,17 @@ class Room:
         with self._inbox.hurry():
             return await self._outbox.ask(command_type, room | fields)
 
-    async def ask(self, content: str | Sequence[JsonObject], **fields: Any) -> Asked:
+    async def ask(
+        self, content: str | Sequence[JsonObject], *, respond: Literal["always", "auto"] = "always", **fields: Any
+    ) -> Asked:
         """Say something that the model is to answer.
 
         Args:
             content: Text, or OpenAI input parts.
+            respond: With `auto` the room's settings say whether the model answers.
             fields: Further fields of `message.create`: `parent_id`, `profile`, `on_busy`.
         """
-        return await self._say(content, "always", fields)
+        return await self._say(content, respond, fields)
 
     async def send(self, content: str | Sequence[JsonObject], **fields: Any) -> Asked:
         """Say something to the others; the model does not answer."""
@@ -203,7 +212,7 @@ class Room:
         await self.command("presence.update", state=state)
 
     async def _say(
-        self, content: str | Sequence[JsonObject], respond: Literal["always", "never"], fields: JsonObject
+        self, content: str | Sequence[JsonObject], respond: Literal["always", "auto", "never"], fields: JsonObject
     ) -> Asked:
         return Asked.from_json(await self.command("message.create", content=content, respond=respond, **_given(fields)))
 

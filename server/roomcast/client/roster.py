@@ -6,7 +6,6 @@ named last, and `count` is right.
 
 from __future__ import annotations
 
-from roomcast.client.events import as_object
 from roomcast.core.events import JsonObject
 
 __all__ = ["Roster"]
@@ -37,5 +36,5 @@ class Roster:
         for member in (*signal.get("joined", ()), *signal.get("changed", ())):
             self._by_id[member["id"]] = member
         for gone in signal.get("left", ()):
-            self._by_id.pop(as_object(gone).get("id", gone), None)
+            self._by_id.pop(gone, None)
         self.count = signal.get("count", len(self._by_id))
