@@ -5,7 +5,8 @@
     record  the event encoded: exactly the bytes that are stored, and sent to every viewer
 
 Drafts are plain JSON objects on purpose: the vocabulary is OpenAI's, it grows without us,
-and what we do not know is passed through whole.
+and what we do not know is passed through whole. `as_object` and `as_array` are how the rest
+of core looks into JSON that somebody else made.
 
 Not here: which events follow from what (rules.py), and what they add up to (room_state.py).
 """
@@ -13,7 +14,7 @@ Not here: which events follow from what (rules.py), and what they add up to (roo
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias, TypeGuard
 
 import orjson
 
@@ -23,15 +24,18 @@ __all__ = [
     "Cursor",
     "JsonObject",
     "Record",
+    "as_array",
+    "as_object",
     "decode_event",
     "encode",
     "encode_events",
+    "envelope",
     "is_delta",
     "number",
 ]
 
 JsonObject: TypeAlias = dict[str, Any]
-"""A JSON object. `Any` stands for a JSON value; the only place where core says so."""
+"""A JSON object. `Any` stands for a JSON value; core says so here and in `as_array` only."""
 
 TERMINAL_TYPES: Final = frozenset(
     f"response.{ending}" for ending in ("completed", "incomplete", "failed", "cancelled", "interrupted")
@@ -63,6 +67,16 @@ class Record(NamedTuple):
     data: bytes
 
 
+def as_object(value: object) -> JsonObject | None:
+    """`value` itself if it is a JSON object, else None."""
+    return value if _is_object(value) else None
+
+
+def as_array(value: object) -> list[Any] | None:
+    """`value` itself if it is a JSON array, else None."""
+    return value if _is_array(value) else None
+
+
 def is_delta(event_type: str) -> bool:
     """Whether events of this type may be merged with their neighbours."""
     return event_type.endswith(".delta")
@@ -73,16 +87,21 @@ def encode(value: object) -> bytes:
     return orjson.dumps(value)
 
 
-def number(room: str, after_seq: int, at: int, drafts: Iterable[JsonObject]) -> list[JsonObject]:
-    """Put `drafts` in their envelopes, numbered from `after_seq` + 1.
+def envelope(room: str, seq: int, at: int, draft: JsonObject) -> JsonObject:
+    """Put one draft in its envelope.
 
     Args:
         room: Name of the room.
-        after_seq: Newest number that is taken.
+        seq: Number of the event.
         at: Unix time in milliseconds.
-        drafts: What was decided, in order; each has a `type`.
+        draft: What was decided; it has a `type` and none of the envelope's names.
     """
-    return [{"room": room, "seq": seq, "at": at, **draft} for seq, draft in enumerate(drafts, after_seq + 1)]
+    return {"room": room, "seq": seq, "at": at, **draft}
+
+
+def number(room: str, after_seq: int, at: int, drafts: Iterable[JsonObject]) -> list[JsonObject]:
+    """Put `drafts` in their envelopes, in order; the first gets the number behind `after_seq`."""
+    return [envelope(room, seq, at, draft) for seq, draft in enumerate(drafts, after_seq + 1)]
 
 
 def encode_events(events: Sequence[JsonObject]) -> list[Record]:
@@ -94,3 +113,11 @@ def decode_event(record: Record) -> JsonObject:
     """Give back the event of a record."""
     event: JsonObject = orjson.loads(record.data)
     return event
+
+
+def _is_object(value: object) -> TypeGuard[JsonObject]:
+    return isinstance(value, dict)
+
+
+def _is_array(value: object) -> TypeGuard[list[Any]]:
+    return isinstance(value, list)

@@ -9,6 +9,8 @@ Guarantees that an `EventLog` adapter gives
         the host (`host`, and every append with `sync`).
     P3  Two appends that name the same head: one is committed, the other is told `Conflict`.
     P4  `read` is exact or says `Expired`; it never skips an event.
+
+Not here: the values that go in and out of a log (log.py; importable from here as well).
 """
 
 from __future__ import annotations
@@ -18,7 +20,22 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
-from roomcast.core.events import JsonObject, Record
+from roomcast.core.events import JsonObject
+from roomcast.core.log import (
+    Append,
+    Beat,
+    Checkpoint,
+    Committed,
+    Conflict,
+    Events,
+    Expired,
+    Head,
+    Hold,
+    ItemRow,
+    Receipt,
+    ReceiptKey,
+    RoomCard,
+)
 
 __all__ = [
     "Append",
@@ -52,129 +69,6 @@ __all__ = [
 # ---- the log ---------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class ReceiptKey:
-    """What makes a command the same command."""
-
-    room: str
-    member: str
-    command_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """The answer that a command got, kept for a day so that a copy gets the same one.
-
-    Attributes:
-        digest: Digest of the command's body; another body under the same key is refused.
-        result: The reply's `result`, encoded.
-        expires_at: Unix time in milliseconds.
-    """
-
-    key: ReceiptKey
-    digest: bytes
-    result: bytes
-    expires_at: int
-
-
-@dataclass(frozen=True, slots=True)
-class Hold:
-    """Which node runs a response."""
-
-    room: str
-    response_id: str
-    node: str
-
-
-@dataclass(frozen=True, slots=True)
-class ItemRow:
-    """One item of the conversation, for the archive. Written again, it replaces itself.
-
-    Attributes:
-        seq: Number of the event that brought the item; orders the history.
-        data: The item as JSON.
-    """
-
-    item_id: str
-    seq: int
-    data: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Append:
-    """One batch for one room; it takes effect whole.
-
-    Attributes:
-        epoch: Name of the log that the batch builds on. For a room that does not exist yet
-            (`expected_seq` 0) it becomes the name.
-        expected_seq: Head that the batch builds on; its records start at the next number.
-        receipts: Answers given by this batch.
-        holds: Responses that this batch starts.
-        released: Responses that this batch ends; their holds are removed.
-        items: Items that this batch completes, for the archive.
-        checkpoint: The room's state after this batch, encoded, when one is due.
-        unfinished: Whether the room has open business after this batch.
-        title: The room's title after this batch, or None when it did not change.
-        sync: Force it to the disk also at `process` durability (prompts and terminals).
-    """
-
-    room: str
-    epoch: str
-    expected_seq: int
-    records: Sequence[Record]
-    receipts: Sequence[Receipt] = ()
-    holds: Sequence[Hold] = ()
-    released: Sequence[str] = ()
-    items: Sequence[ItemRow] = ()
-    checkpoint: bytes | None = None
-    unfinished: bool = False
-    title: str | None = None
-    sync: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """Newest and oldest position of a room's log.
-
-    Attributes:
-        seq: Number of the newest event; 0 in an empty log.
-        floor: Oldest position that `read` can serve: events after it are there.
-    """
-
-    room: str
-    epoch: str
-    seq: int
-    floor: int
-
-
-@dataclass(frozen=True, slots=True)
-class Committed:
-    """The batch is in the log; `seq` is the new head."""
-
-    seq: int
-
-
-@dataclass(frozen=True, slots=True)
-class Conflict:
-    """Somebody else appended first; nothing of the batch took effect. `head` is where the log stands."""
-
-    head: Head
-
-
-@dataclass(frozen=True, slots=True)
-class Events:
-    """Exactly the events after the position asked for, oldest first; fewer than asked only at the head."""
-
-    records: Sequence[Record]
-
-
-@dataclass(frozen=True, slots=True)
-class Expired:
-    """The position is below the floor; only a snapshot helps."""
-
-    floor: int
-
-
 class EventLog(Protocol):
     """Append-only logs, one a room. Errors are `StorageError`s; a failed call had no effect."""
 
@@ -200,26 +94,6 @@ class EventLog(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Checkpoint:
-    """A saved state: everything up to `seq` is folded into `state`."""
-
-    epoch: str
-    seq: int
-    state: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class RoomCard:
-    """A line of the list of rooms."""
-
-    name: str
-    title: str
-    epoch: str
-    seq: int
-    unfinished: bool
-
-
 class Rooms(Protocol):
     """What is known of rooms beside their events."""
 
@@ -238,14 +112,6 @@ class Rooms(Protocol):
     async def receipts(self, keys: Sequence[ReceiptKey]) -> Mapping[ReceiptKey, Receipt]:
         """The receipts that exist and have not expired, of those asked for."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Beat:
-    """A node's counter; it stands still when the node is dead or paused."""
-
-    node: str
-    count: int
 
 
 class Leases(Protocol):
