@@ -9,21 +9,27 @@ Not here: turning bytes into commands (wire.py); deciding what follows (rules.py
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal, TypeAlias
+from typing import Annotated, Final, Literal, TypeAlias
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType  # UNSET: not given, as opposed to null
 
+from roomcast.core.events import JsonObject
 from roomcast.core.ids import COMMAND_ID, ROOM_NAME
 
 __all__ = ["COMMAND_TYPES", "LOGGED", "NOT_YET", "Command", "Input", "InputMessage", "InputText", "RoomCommand"]
+
+MAX_INTEGER: Final = 2**53
+"""Beyond it, JSON readers disagree about what an integer is."""
 
 Id = Annotated[str, Meta(pattern=f"^{COMMAND_ID.pattern}\\Z", max_length=64)]
 RoomName = Annotated[str, Meta(pattern=f"^{ROOM_NAME.pattern}\\Z", max_length=128)]
 ObjectId = Annotated[str, Meta(min_length=1, max_length=128)]
 ShortText = Annotated[str, Meta(max_length=1_000)]
-Sequence = Annotated[int, Meta(ge=0, le=2**53)]
-JsonObject: TypeAlias = dict[str, Any]
+Seq = Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
+Metadata: TypeAlias = Annotated[
+    dict[Annotated[str, Meta(max_length=64)], Annotated[str, Meta(max_length=512)]], Meta(max_length=16)
+]
 
 Include = Literal["reasoning", "tools", "annotations", "media"]
 OnBusy = Literal["enqueue", "reject", "interrupt", "rollback", "alongside", "steer", "latest", "merge", "debounce"]
@@ -51,7 +57,7 @@ class After(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where a client that comes back stands."""
 
     epoch: Annotated[str, Meta(max_length=128)]
-    seq: Sequence
+    seq: Seq
 
 
 class InputText(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="input_text", tag_field="type"):
@@ -144,7 +150,7 @@ class ResponseCreate(RoomCommand, frozen=True, tag="response.create", kw_only=Tr
     tools: list[JsonObject] | UnsetType = UNSET
     tool_choice: str | JsonObject | UnsetType = UNSET
     parallel_tool_calls: bool | UnsetType = UNSET
-    metadata: dict[str, str] | UnsetType = UNSET
+    metadata: Metadata | UnsetType = UNSET
     truncation: Literal["auto", "disabled"] | UnsetType = UNSET
     service_tier: str | UnsetType = UNSET
     prompt_cache_key: str | UnsetType = UNSET

@@ -4,8 +4,11 @@
     reply, error, signal: JSON bytes, ready to be framed
 
 Invariants
-    W1  Any text gives a command or exactly one `Refusal` that names the field at fault.
+    W1  Any text gives a command or exactly one `Refusal`, which names the field at fault.
     W2  Nothing is coerced: `"1"`, `1.0` and `true` are not the integer 1.
+    W3  The time that a text takes is linear in its length.
+    W4  Whatever is accepted can be encoded again, by `body_digest` and in events.
+    W5  A refusal repeats nothing of what was sent but the name of the field.
 
 Not here: frames and sockets (transport/); invalid UTF-8, which ends a connection (1007).
 """
@@ -15,23 +18,27 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Iterator
 from hashlib import blake2b
 from typing import Any, Final
 
 import msgspec
 import orjson
 
-from roomcast.core.commands import COMMAND_TYPES, Command
+from roomcast.core.commands import COMMAND_TYPES, MAX_INTEGER, Command
 from roomcast.core.errors import Refusal
-from roomcast.core.events import JsonObject
+from roomcast.core.events import JsonObject, as_array, as_object
 from roomcast.core.ids import COMMAND_ID
 
 __all__ = ["body_digest", "command_id", "decode", "error", "parse", "reply", "reply_error", "signal"]
 
 MAX_DEPTH: Final = 32
+MAX_PARAM: Final = 200
+"""Characters of a field's name that are repeated to its sender."""
 
-_STRING: Final = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
-_BRACKET: Final = re.compile(r"[\[\]{}]")
+# A string that is never closed still matches, up to the end: were it not to match, the search
+# would go on from each of its quotes, which is quadratic in the text.
+_STRING_OR_BRACKET: Final = re.compile(r'"(?:[^"\\]++|\\.?)*+"?|[\[\]{}]', re.DOTALL)
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
@@ -44,12 +51,18 @@ def parse(text: str) -> JsonObject:
     """
     _check_depth(text)
     try:
-        value = json.loads(text, object_pairs_hook=_object, parse_constant=_refuse_constant, parse_float=_finite)
-    except ValueError as problem:
-        raise Refusal("invalid_json", "this is not one JSON object: " + _plain(problem)) from None
-    if not isinstance(value, dict):
+        value = as_object(
+            json.loads(text, object_pairs_hook=_object, parse_constant=_refuse_constant, parse_float=_finite)
+        )
+    except json.JSONDecodeError as problem:
+        raise Refusal("invalid_json", f"this is not JSON: {problem.msg} at character {problem.pos}") from None
+    except _Unfit as problem:
+        raise Refusal("invalid_json", str(problem)) from None
+    except ValueError:  # Python converts no more than 4300 digits
+        raise Refusal("invalid_json", "a number is out of range") from None
+    if value is None:
         raise Refusal("invalid_json", "a command is a JSON object")
-    if "\\u" in text and _has_surrogate(value):
+    if ("\\u" in text or not text.isascii()) and any(_SURROGATE.search(found) for found in _strings(value)):
         raise Refusal("invalid_json", "a string holds half of a surrogate pair")
     return value
 
@@ -67,20 +80,25 @@ def decode(body: JsonObject) -> Command:
         Refusal: `missing_field`, `unknown_field`, `invalid_type`, `invalid_value` or
             `unknown_command`, with `param` naming the field as a path.
     """
-    name = body.get("type")
-    if name is None:
+    if "type" not in body:
         raise Refusal("missing_field", "a command has a type", param="type")
+    name = body["type"]
     if not isinstance(name, str):
         raise Refusal("invalid_type", "type is a string", param="type")
     kind = COMMAND_TYPES.get(name)
     if kind is None:
         raise Refusal("unknown_command", "there is no such command", param="type")
-    if name in {"response.create", "response.steer"} and isinstance(body.get("input"), list):
-        body = {**body, "input": [_typed_message(part) for part in body["input"]]}
+    given = as_array(body.get("input"))
+    if given is not None and name in {"response.create", "response.steer"}:
+        body = {**body, "input": [_typed_message(part) for part in given]}
     try:
-        return msgspec.convert(body, kind)
+        command = msgspec.convert(body, kind)
     except msgspec.ValidationError as problem:
         raise _refusal(str(problem)) from None
+    too_large = next(_large_integers(body, ""), None)
+    if too_large is not None:
+        raise Refusal("invalid_value", f"an integer is beyond {MAX_INTEGER}", param=too_large[:MAX_PARAM])
+    return command
 
 
 def body_digest(body: JsonObject) -> bytes:
@@ -113,11 +131,21 @@ def signal(name: str, room: str | None = None, **fields: Any) -> bytes:
 # ---- strictness ------------------------------------------------------------------------------
 
 
+class _Unfit(ValueError):
+    """JSON as such, but not as we want it; says why in words for the sender."""
+
+
 def _check_depth(text: str) -> None:
-    """Refuse deep nesting before a parser recurses into it. Linear in the text."""
+    """Refuse deep nesting before a parser recurses into it."""
+    if text.count("[") + text.count("{") <= MAX_DEPTH:
+        return
     depth = 0
-    for bracket in _BRACKET.finditer(_STRING.sub("", text)):
-        depth += 1 if bracket.group() in "[{" else -1
+    for found in _STRING_OR_BRACKET.finditer(text):
+        token = found.group()
+        if token in "[{":
+            depth += 1
+        elif token in "]}":
+            depth -= 1
         if depth > MAX_DEPTH:
             raise Refusal("invalid_json", f"nested deeper than {MAX_DEPTH}")
 
@@ -125,48 +153,54 @@ def _check_depth(text: str) -> None:
 def _object(pairs: list[tuple[str, Any]]) -> JsonObject:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise ValueError("a key stands twice in one object")
+        raise _Unfit("a key stands twice in one object")
     return found
 
 
 def _refuse_constant(name: str) -> float:
-    raise ValueError(f"{name} is no JSON")
+    raise _Unfit(f"{name} is no number of JSON")
 
 
 def _finite(digits: str) -> float:
     number = float(digits)
     if not math.isfinite(number):
-        raise ValueError("a number is out of range")
+        raise _Unfit("a number is out of range")
     return number
 
 
-def _has_surrogate(value: object) -> bool:
+def _strings(value: object) -> Iterator[str]:
+    """Every string in a JSON value, names too."""
     if isinstance(value, str):
-        return _SURROGATE.search(value) is not None
-    if isinstance(value, dict):
-        return any(_has_surrogate(name) or _has_surrogate(inner) for name, inner in value.items())
-    return isinstance(value, list) and any(_has_surrogate(inner) for inner in value)
+        yield value
+    for name, inner in (as_object(value) or {}).items():
+        yield name
+        yield from _strings(inner)
+    for inner in as_array(value) or ():
+        yield from _strings(inner)
 
 
-def _plain(problem: ValueError) -> str:
-    """The parser's words without the text it stumbled over."""
-    if isinstance(problem, json.JSONDecodeError):
-        return f"{problem.msg} at character {problem.pos}"
-    return str(problem) if "key" in str(problem) or "JSON" in str(problem) or "range" in str(problem) else "bad number"
+def _large_integers(value: object, path: str) -> Iterator[str]:
+    """Paths of integers that not every JSON reader, ours included, can tell from their neighbours."""
+    if isinstance(value, int) and abs(value) > MAX_INTEGER:
+        yield path
+    for name, inner in (as_object(value) or {}).items():
+        yield from _large_integers(inner, _join(path, name))
+    for position, inner in enumerate(as_array(value) or ()):
+        yield from _large_integers(inner, f"{path}[{position}]")
 
 
 def _typed_message(part: object) -> object:
     """OpenAI lets a message in `input` go without its `type`."""
-    if isinstance(part, dict) and "role" in part and "type" not in part:
-        return {"type": "message", **part}
-    return part
+    message = as_object(part)
+    return {"type": "message", **message} if message and "role" in message and "type" not in message else part
 
 
 # ---- msgspec's words in ours -----------------------------------------------------------------
 
-_PATH: Final = re.compile(r" - at `(?:key in )?\$\.?([^`]*)`$")
-_QUOTED: Final = re.compile(r"field `([^`]+)`")
+_PATH: Final = re.compile(r" - at (?:`key` in )?`\$\.?([^`]*)`$")
+_FIELD: Final = re.compile(r"^Object (missing required|contains unknown) field `(.*)`$", re.DOTALL)
 _GOT: Final = re.compile(r"^Expected `[^`]+`, got ")
+_REGEX: Final = re.compile(r" matching regex '\^?(.*?)(?:\\\\Z)?'$")
 
 
 def _refusal(problem: str) -> Refusal:
@@ -174,14 +208,17 @@ def _refusal(problem: str) -> Refusal:
     at = _PATH.search(problem)
     path = at.group(1) if at else ""
     what = _PATH.sub("", problem)
-    quoted = _QUOTED.search(what)
-    if what.startswith("Object missing required") and quoted:
-        return Refusal("missing_field", "this field is required", param=_join(path, quoted.group(1)))
-    if what.startswith("Object contains unknown") and quoted:
-        return Refusal("unknown_field", "there is no such field", param=_join(path, quoted.group(1)))
-    if _GOT.match(what):
-        return Refusal("invalid_type", what[0].lower() + what[1:].replace("`", ""), param=path or None)
-    return Refusal("invalid_value", what[0].lower() + what[1:].replace("`", ""), param=path or None)
+    if field := _FIELD.match(what):
+        missing, param = field.group(1) == "missing required", _join(path, field.group(2))[:MAX_PARAM]
+        if missing:
+            return Refusal("missing_field", "this field is required", param=param)
+        return Refusal("unknown_field", "there is no such field", param=param)
+    code = "invalid_type" if _GOT.match(what) else "invalid_value"
+    if what.startswith("Invalid"):
+        words = "this is none of the values that it may have"
+    else:
+        words = _REGEX.sub(r" of the form \1", what[0].lower() + what[1:]).replace("`", "")
+    return Refusal(code, words, param=path[:MAX_PARAM] or None)
 
 
 def _join(path: str, name: str) -> str:
