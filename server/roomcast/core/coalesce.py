@@ -8,7 +8,8 @@ Invariants
         `delta` and `logprobs`, which are joined, and `at`, `sequence_number` and `seq`,
         of which the last stays.
     M2  The text is equal to the text of the parts, in order; nothing is lost or moved.
-    M3  No merged event is longer than `limit_bytes`, unless a single one was already.
+    M3  The text (of records: all) that one merged event was made of has at most `limit_bytes`,
+        unless a single one had more already.
 """
 
 from __future__ import annotations
@@ -16,9 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-import orjson
-
-from roomcast.core.events import JsonObject, Record, is_delta
+from roomcast.core.events import JsonObject, Record, as_array, decode_event, encode, is_delta
 
 __all__ = ["merge_drafts", "merge_records"]
 
@@ -31,7 +30,7 @@ def merge_drafts(drafts: Iterable[JsonObject], *, limit_bytes: int) -> list[Json
     run: list[JsonObject] = []
     size = 0
     for draft in drafts:
-        length = len(draft["delta"]) if _can_merge(draft) else 0
+        length = _joined_bytes(draft) if _can_merge(draft) else 0
         if run and size + length <= limit_bytes and _same(run[0], draft):
             run.append(draft)
             size += length
@@ -51,8 +50,8 @@ def merge_records(records: Sequence[Record], *, limit_bytes: int) -> list[Record
     size = 0
     first: Record | None = None
     for record in records:
-        event = orjson.loads(record.data) if is_delta(record.type) else None
-        if run and event is not None and size + len(record.data) <= limit_bytes and _same(run[0], event):
+        event = decode_event(record) if is_delta(record.type) else None
+        if run and event is not None and size + len(record.data) <= limit_bytes and _follows(run, event):
             run.append(event)
             size += len(record.data)
             continue
@@ -65,15 +64,30 @@ def merge_records(records: Sequence[Record], *, limit_bytes: int) -> list[Record
 
 
 def _covering(first: Record, run: Sequence[JsonObject]) -> Record:
+    """One record for a run; `first` is the run's first as it was, and the answer where nothing merged."""
     if len(run) < 2:
         return first
-    seq_from = run[0].get("seq_from", run[0]["seq"])
-    event = {**_joined(run), "seq_from": seq_from}
-    return Record(event["seq"], event["type"], orjson.dumps(event))
+    event: JsonObject = {**_joined(run), "seq_from": _first_seq(run[0])}
+    return Record(event["seq"], event["type"], encode(event))
+
+
+def _first_seq(event: JsonObject) -> int:
+    seq: int = event["seq_from"] if "seq_from" in event else event["seq"]
+    return seq
+
+
+def _follows(run: Sequence[JsonObject], event: JsonObject) -> bool:
+    """Whether a committed delta goes on where a run stops, with no event between them."""
+    return run[-1]["seq"] + 1 == _first_seq(event) and _same(run[0], event)
 
 
 def _can_merge(event: JsonObject) -> bool:
-    return is_delta(event["type"]) and isinstance(event.get("delta"), str)
+    logprobs = event.get("logprobs")
+    return (
+        is_delta(event["type"])
+        and isinstance(event.get("delta"), str)
+        and (logprobs is None or as_array(logprobs) is not None)
+    )
 
 
 def _same(one: JsonObject, other: JsonObject) -> bool:
@@ -85,11 +99,17 @@ def _same(one: JsonObject, other: JsonObject) -> bool:
     return all(value == other[name] for name, value in one.items() if name not in _JOINED)
 
 
+def _joined_bytes(event: JsonObject) -> int:
+    """Bytes that an event brings to a run: its text, and its logprobs if it has any."""
+    logprobs = event.get("logprobs")
+    return len(event["delta"].encode("utf-8", "replace")) + (len(encode(logprobs)) if logprobs else 0)
+
+
 def _joined(run: Sequence[JsonObject]) -> JsonObject:
     if len(run) == 1:
         return run[0]
-    event = {**run[-1], "delta": "".join(part["delta"] for part in run)}
-    logprobs = [part["logprobs"] for part in run if part.get("logprobs")]
+    event = {**run[-1], "delta": "".join([part["delta"] for part in run])}
+    logprobs = [entry for part in run for entry in part.get("logprobs") or ()]
     if logprobs:
-        event["logprobs"] = [entry for entries in logprobs for entry in entries]
+        event["logprobs"] = logprobs
     return event
