@@ -18,9 +18,10 @@ from contextlib import contextmanager
 from typing import Any, cast
 
 import anyio
+from httptools import HttpParserError, HttpParserUpgrade
 from starlette.types import ASGIApp
 from uvicorn import Config, Server
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from roomcast.core.limits import Limits
 from roomcast.transport.websocket import WebSocketConnection
@@ -41,7 +42,7 @@ class HttpConnection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """A socket arrived; its first head is due in time."""
         super().connection_made(transport)
-        self._chunk = b""
+        self._behind = b""
         self.services.wheel.abort_by(self, self.services.limits.handshake_timeout_s)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -50,9 +51,16 @@ class HttpConnection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Remember the chunk: an upgrade may be followed by frames in the same segment."""
-        self._chunk = data
-        super().data_received(data)
+        """As uvicorn has it, but for what stands behind the head of an upgrade."""
+        self._unset_keepalive_if_required()
+        try:
+            self.parser.feed_data(data)  # pyright: ignore[reportOptionalMemberAccess]  # None only behind connection_lost
+        except HttpParserUpgrade as upgrade:
+            if self._should_upgrade():
+                self._behind = data[upgrade.args[0] :]
+                self.handle_websocket_upgrade()
+        except HttpParserError:
+            self.send_400_response("Invalid HTTP request received.")
 
     def on_message_begin(self) -> None:
         """A request begins: its head is due in time, and its handlers may need the transport."""
@@ -68,11 +76,14 @@ class HttpConnection(HttpToolsProtocol):
     def handle_websocket_upgrade(self) -> None:
         """Hand the socket over, and what came behind the head with it."""
         self.services.wheel.spare(self)
+        under_way = cast("RequestResponseCycle | None", self.cycle)
+        if under_way is not None and not under_way.response_complete:
+            self.transport.close()  # an answer is being written: its bytes and frames would mix
+            return
         super().handle_websocket_upgrade()
-        behind = self._chunk.partition(b"\r\n\r\n")[2]
         protocol = self.transport.get_protocol()
-        if behind and isinstance(protocol, WebSocketConnection):
-            protocol.data_received(behind)
+        if self._behind and isinstance(protocol, WebSocketConnection):
+            protocol.data_received(self._behind)
 
     def abort(self) -> None:
         """Drop the socket now."""

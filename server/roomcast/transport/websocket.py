@@ -13,7 +13,7 @@ Invariants
     T3  What one peer sends costs a bounded amount: bytes a message, messages and control
         frames a second, commands under way.
 
-Not here: who may connect (admission.py), what commands do (dispatch.py).
+Not here: who may connect (handshake.py), what commands do (dispatch.py).
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ import asyncio
 import socket
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, cast
-from urllib.parse import urlsplit
 
 import structlog
 from websockets.frames import Frame, Opcode
@@ -36,9 +35,9 @@ from roomcast.core.events import JsonObject
 from roomcast.core.session import SessionInput, SessionState, step
 from roomcast.core.wire import command_id, error, parse, reply, reply_error
 from roomcast.subscriber.pump import Pump
-from roomcast.transport.admission import Rejected
 from roomcast.transport.dispatch import Caller
 from roomcast.transport.framing import WEBSOCKET, text_frame
+from roomcast.transport.handshake import PATH, SUBPROTOCOL, shake_hands
 
 if TYPE_CHECKING:
     from roomcast.transport.wheel import Services
@@ -47,8 +46,7 @@ __all__ = ["PATH", "SUBPROTOCOL", "WebSocketConnection"]
 
 log = structlog.get_logger()
 
-PATH: Final = "/v1/ws"
-SUBPROTOCOL: Final = "roomcast.v1"
+MAX_FRAGMENTS: Final = 256  # of one message: however small, each costs as much as a frame
 TCP_NOTSENT_LOWAT: Final = getattr(socket, "TCP_NOTSENT_LOWAT", 25)  # Linux; Python names it from 3.12 on
 
 
@@ -56,7 +54,6 @@ class WebSocketConnection(asyncio.Protocol):
     """A socket that has been, or is about to be, upgraded."""
 
     __slots__ = (
-        "_admitted",
         "_awaiting_pong",
         "_bad",
         "_bad_since_s",
@@ -68,6 +65,7 @@ class WebSocketConnection(asyncio.Protocol):
         "_protocol",
         "_pump",
         "_reading",
+        "_rest_bytes",
         "_services",
         "_transport",
         "address",
@@ -87,13 +85,13 @@ class WebSocketConnection(asyncio.Protocol):
         self._protocol = ServerProtocol(
             subprotocols=None, max_size=limits.command_bytes, logger=services.protocol_logger
         )
-        self._admitted = False
         self._caller: Caller | None = None
         self._pump: Pump | None = None
         self._transport: asyncio.Transport
         self._parts: list[bytes] = []
         self._in_flight = 0
         self._reading = True
+        self._rest_bytes: int | None = None
         self._awaiting_pong = False
         self._bad = 0
         self._bad_since_s = now_s
@@ -119,6 +117,10 @@ class WebSocketConnection(asyncio.Protocol):
         """Feed the sans-I/O protocol, and act on what it understood."""
         self.heard_at_s = self._services.clock.monotonic_s()
         self._protocol.receive_data(data)
+        if self._rest_bytes is not None:
+            self._rest_bytes -= len(data)
+            if self._rest_bytes < 0:
+                self.abort()  # it does not even look at our goodbye
         try:
             for event in self._protocol.events_received():
                 if isinstance(event, Request):
@@ -132,8 +134,10 @@ class WebSocketConnection(asyncio.Protocol):
         self._flush()
 
     def eof_received(self) -> None:
-        """The peer sends nothing more; without its close frame that is a loss."""
+        """The peer sends nothing more; the transport closes when this returns, and takes no bytes from here on."""
         self._protocol.receive_eof()
+        if self.state is not SessionState.CLOSING:
+            self._let_go(1006)
         self._flush()
 
     def pause_writing(self) -> None:
@@ -153,12 +157,8 @@ class WebSocketConnection(asyncio.Protocol):
             self._pump.close()
         self._protocol.receive_eof()
         self._services.remove(self)
-        if self._admitted:
+        if self._caller is not None:
             self._services.admission.release(self.address)
-
-    def shutdown(self) -> None:
-        """The HTTP server's wish when it stops."""
-        self.end(Disconnect(CloseCode.SERVICE_RESTART, "the server restarts"))
 
     # -- the sink of the pump -------------------------------------------------------------------
 
@@ -179,16 +179,14 @@ class WebSocketConnection(asyncio.Protocol):
         """Say goodbye with this code; the wheel cuts whoever does not leave in time."""
         if self.state in {SessionState.CLOSING, SessionState.CLOSED}:
             return
-        self.state = step(self.state, SessionInput.CLOSE)
-        if self._pump is not None:
-            self._pump.close()
-        self._services.observer.count("roomcast_disconnects_total", code=str(int(why.close_code)))
+        self._let_go(int(why.close_code))
+        if self._protocol.state is State.CONNECTING:
+            self._transport.abort()
+            return
         if self._protocol.state is State.OPEN:
             self._protocol.send_close(int(why.close_code), why.reason)
-            self._flush()
-            self._services.closing(self)
-        else:
-            self._transport.abort()
+        self._flush()
+        self._rest_bytes = self._services.limits.command_bytes
 
     # -- due from the wheel ---------------------------------------------------------------------
 
@@ -225,24 +223,9 @@ class WebSocketConnection(asyncio.Protocol):
 
     def _handshake(self, request: Request) -> None:
         services = self._services
-        path, _, query = request.path.partition("?")
-        try:
-            if urlsplit(path).path != PATH:
-                raise Rejected(404, "not_supported", "there is no WebSocket here")
-            self._caller = services.admission.identify(request.headers, query, self.address)
-            services.admission.check_origin(request.headers)
-            services.admission.admit_connection(self.address)
-            self._admitted = True
-        except Rejected as rejected:
-            services.observer.count("roomcast_handshakes_refused_total", reason=rejected.code)
-            self._protocol.send_response(self._protocol.reject(rejected.status, rejected.message + "\n"))
-            return
-        offered = ",".join(request.headers.get_all("Sec-WebSocket-Protocol")).split(",")
-        response = self._protocol.accept(request)
-        if SUBPROTOCOL in {name.strip() for name in offered}:
-            response.headers["Sec-WebSocket-Protocol"] = SUBPROTOCOL
-        self._protocol.send_response(response)
-        if self._protocol.state is State.OPEN:
+        self.address = services.admission.client_address(request.headers, self.address)
+        self._caller = shake_hands(services, self._protocol, request, self.address)
+        if self._caller is not None:
             self._pump = Pump(self, WEBSOCKET, self._caller.member, services.limits, services.overflow.watch)
             self._pump.write = self._transport.write  # rounds go straight to the socket
             self._caller.pump = self._pump
@@ -257,7 +240,7 @@ class WebSocketConnection(asyncio.Protocol):
             if self._controls.take(self.heard_at_s) < 0:
                 self.end(Disconnect(CloseCode.RATE_LIMITED, "too many control frames"))
         elif frame.opcode is Opcode.CLOSE:
-            self._goodbye()
+            self._let_go(1000)  # the library has answered
         elif frame.opcode is Opcode.BINARY:
             self.end(Disconnect(CloseCode.UNSUPPORTED_DATA, "commands are text frames"))
         else:
@@ -265,13 +248,8 @@ class WebSocketConnection(asyncio.Protocol):
             if frame.fin:
                 message, self._parts = b"".join(self._parts), []
                 self._message(message)
-
-    def _goodbye(self) -> None:
-        """The peer closes; the library has answered, and what we held for it is let go."""
-        self.state = step(self.state, SessionInput.CLOSE)
-        if self._pump is not None:
-            self._pump.close()
-        self._services.closing(self)
+            elif len(self._parts) >= MAX_FRAGMENTS:
+                self.end(Disconnect(CloseCode.MESSAGE_TOO_BIG, "too many fragments"))
 
     def _message(self, message: bytes) -> None:
         pump, caller = self._pump, self._caller
@@ -356,21 +334,18 @@ class WebSocketConnection(asyncio.Protocol):
     def _flush(self) -> None:
         """Write what the protocol wants to say; an empty piece means that we say nothing more."""
         for piece in self._protocol.data_to_send():
-            if piece:
-                self._transport.write(piece)
-            elif self._transport.can_write_eof():
+            if not piece:
                 self._transport.write_eof()
-            else:
-                self._transport.close()
-        if self._protocol.close_expected() and self.state is not SessionState.CLOSED:
-            if self.state is not SessionState.CLOSING:
-                self._protocol_failed()
-            self._services.closing(self)
+            elif self._rest_bytes is None:
+                self._transport.write(piece)
+        if self._protocol.close_expected() and self.state in {SessionState.ARRIVED, SessionState.OPEN}:
+            # The library found the peer at fault and said so.
+            self._let_go(self._protocol.close_sent.code if self._protocol.close_sent else 1006)
 
-    def _protocol_failed(self) -> None:
-        """The library found the peer at fault and said so; let go of what we held for it."""
+    def _let_go(self, code: int) -> None:
+        """The connection ends: drop what we held for the peer; the socket is freed in time in any case."""
         self.state = step(self.state, SessionInput.CLOSE)
         if self._pump is not None:
             self._pump.close()
-        code = self._protocol.close_sent.code if self._protocol.close_sent else 1006
         self._services.observer.count("roomcast_disconnects_total", code=str(code))
+        self._services.closing(self)
