@@ -3,7 +3,8 @@
     async with scripted(first, second) as server:      # one script per connection, in order
         async with connect(server.url, backoff=QUICK) as room: ...
 
-A script is an async function of a `Peer`, or an HTTP status with which the handshake is refused.
+A script is an async function of a `Peer`, or an HTTP status, perhaps with a JSON body, that is the
+answer to the request whatever it asks for.
 Connections beyond the last script are a failure of the test.
 """
 
@@ -146,16 +147,17 @@ class Peer:
             await self._connection.wait_closed()
 
 
-Script = Callable[[Peer], Awaitable[None]] | int
+Script = Callable[[Peer], Awaitable[None]] | int | tuple[int, JsonObject]
 
 
 class Scripted:
-    """The server: its address, and how many connections were tried."""
+    """The server: its address, and what was asked of it."""
 
     def __init__(self, scripts: tuple[Script, ...]) -> None:
         self._scripts = scripts
         self.tries = 0
         self.port = 0
+        self.paths: list[str] = []
         self.failures: list[Exception] = []
 
     @property
@@ -163,11 +165,17 @@ class Scripted:
         return f"http://127.0.0.1:{self.port}"
 
     def admit(self, connection: ServerConnection, request: Request) -> Response | None:
-        del request
+        self.paths.append(request.path)
         script = self._scripts[self.tries] if self.tries < len(self._scripts) else 500
         connection.script = script  # type: ignore[attr-defined]  # carried from here to `run`
         self.tries += 1
-        return connection.respond(http.HTTPStatus(script), "") if isinstance(script, int) else None
+        match script:
+            case int():
+                return connection.respond(http.HTTPStatus(script), "")
+            case (status, body):
+                return connection.respond(http.HTTPStatus(status), orjson.dumps(body).decode())
+            case _:
+                return None
 
     async def run(self, connection: ServerConnection) -> None:
         try:

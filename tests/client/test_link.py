@@ -16,7 +16,7 @@ from anyio.abc import SocketAttribute, SocketStream
 
 from roomcast.client.address import Address
 from roomcast.client.comeback import LinkLost
-from roomcast.client.link import Link, open_link
+from roomcast.client.link import CLOSE_TIMEOUT_S, Link, open_link
 from tests.client.scripted import Peer, Script, scripted
 
 pytestmark = pytest.mark.anyio
@@ -133,6 +133,18 @@ async def test_leaving_says_goodbye_to_a_server_that_listens() -> None:
 
     async with scripted(stay) as server, open_link(Address.parse(server.url), {}, {}) as link:
         assert isinstance(link, Link)
+
+
+async def test_leaving_in_the_middle_of_a_flood_takes_no_longer() -> None:
+    async def flood(peer: Peer) -> None:
+        await peer.say(*({"type": "x", "text": "x" * 1_000} for _ in range(2_000)))
+        await peer.gone()
+
+    async with scripted(flood) as server:
+        async with open_link(Address.parse(server.url), {}, {}) as link:
+            await link.receive()
+            left_at = anyio.current_time()
+        assert anyio.current_time() - left_at < CLOSE_TIMEOUT_S / 2
 
 
 async def test_leaving_a_server_that_never_says_goodbye_takes_two_seconds_at_most() -> None:

@@ -49,13 +49,13 @@ Name = Annotated[
 ]
 RoomName = Annotated[str, typer.Argument(help="Name of the room.", metavar="ROOM", callback=_room, show_default=False)]
 
-Host = Annotated[str | None, typer.Option(help="Address to listen on.  [default: 127.0.0.1]", metavar="HOST")]
-Port = Annotated[int | None, typer.Option(help="Port to listen on; 0 chooses one.  [default: 8080]", metavar="PORT")]
+Host = Annotated[str | None, typer.Option(help="Address to listen on.", metavar="HOST", show_default="127.0.0.1")]
+Port = Annotated[int | None, typer.Option(help="Port to listen on; 0 chooses one.", metavar="PORT", show_default="8080")]
 Data = Annotated[
-    Path | None, typer.Option(help="Folder of the store; made if need be.  [default: ./roomcast-data]", metavar="DIR")
+    Path | None, typer.Option(help="Folder of the store; made if need be.", metavar="DIR", show_default="./roomcast-data")
 ]
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="TOML file with settings.", metavar="FILE")]
-Workers = Annotated[int | None, typer.Option(help="Processes that serve.  [default: 1]", metavar="N")]
+Workers = Annotated[int | None, typer.Option(help="Processes that serve.", metavar="N", show_default="1")]
 
 
 def settings_flags(host: str | None, port: int | None, data: Path | None, workers: int | None) -> dict[str, object]:

@@ -65,14 +65,15 @@ class Writer:
 
     def piece(self, key: str, name: str, text: str) -> None:
         """Write on in the message `key`, and name its speaker when another has spoken between."""
-        if not text:
+        shown = clean(text)
+        if not shown:
             return
         if self._speaker != key:
             self.pause()
             self._show(f"{clean_line(name)}: ")
             self._speaker = key
-        self._show(clean(text))
-        self._open_line = not text.endswith("\n")
+        self._show(shown)
+        self._open_line = not shown.endswith("\n")
 
     def pause(self) -> None:
         """End the line that is open, so that somebody else may write."""

@@ -7,7 +7,7 @@ that says why; session.py decides what follows.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Final
 
 import anyio
@@ -97,9 +97,17 @@ async def open_link(
         yield Link(connection)
     finally:
         with anyio.move_on_after(CLOSE_TIMEOUT_S, shield=True):
-            await connection.close()
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(_discard, connection)  # the goodbye is behind what was not read
+                await connection.close()
         # A peer that stopped reading wedges the closing handshake; nothing else frees the socket.
         connection.transport.abort()
+
+
+async def _discard(connection: ClientConnection) -> None:
+    with suppress(ConnectionClosed):
+        while True:
+            await connection.recv(decode=False)
 
 
 def _loss(closed: ConnectionClosed) -> Loss:
