@@ -185,6 +185,19 @@ class RawPeer:
         except Gone:
             return bytes(self._buffer)
 
+    def is_cut(self, *, within_s: float) -> bool:
+        """Whether the server ends the connection within this time; it says nothing meanwhile."""
+        self.socket.settimeout(within_s)
+        try:
+            self._more()
+        except TimeoutError:
+            return False
+        except Gone:
+            return True
+        finally:
+            self.socket.settimeout(PATIENCE_S)
+        raise AssertionError(f"said {bytes(self._buffer)!r}")
+
     def _index(self, mark: bytes) -> int:
         while mark not in self._buffer:
             self._more()

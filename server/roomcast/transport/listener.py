@@ -80,6 +80,9 @@ class HttpConnection(HttpToolsProtocol):
         if under_way is not None and not under_way.response_complete:
             self.transport.close()  # an answer is being written: its bytes and frames would mix
             return
+        if self.scope["http_version"] != "1.1":
+            self.send_400_response("A WebSocket needs HTTP/1.1.")
+            return
         super().handle_websocket_upgrade()
         protocol = self.transport.get_protocol()
         if self._behind and isinstance(protocol, WebSocketConnection):
