@@ -113,7 +113,7 @@ class RawPeer:
         """Send a command; returns its id."""
         self._sent += 1
         command_id: str = fields.pop("id", None) or f"c{id(self)}-{self._sent}"
-        self.text(json.dumps({"type": kind, "id": command_id, **fields}))
+        self.text(json.dumps({"type": kind, "id": command_id, **fields}, ensure_ascii=False))
         return command_id
 
     def half_close(self) -> None:
