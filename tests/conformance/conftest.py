@@ -59,10 +59,15 @@ ADAPTERS: Mapping[str, Callable[[Path, Clock], AbstractAsyncContextManager[Opene
 }
 
 
-@pytest.fixture(params=["asyncio", "uvloop"])
-def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
-    """Both loops that the server runs on."""
-    return "asyncio", {"use_uvloop": request.param == "uvloop"}
+@pytest.fixture(params=[*ADAPTERS, "sqlite on uvloop"])
+def setting(request: pytest.FixtureRequest) -> str:
+    """The adapter, and the loop where it makes a difference: an adapter with threads speaks to both."""
+    return str(request.param)
+
+
+@pytest.fixture
+def anyio_backend(setting: str) -> tuple[str, dict[str, Any]]:
+    return "asyncio", {"use_uvloop": setting.endswith("on uvloop")}
 
 
 @pytest.fixture
@@ -70,9 +75,9 @@ def clock() -> ManualClock:
     return ManualClock()
 
 
-@pytest.fixture(params=ADAPTERS)
-async def opened(request: pytest.FixtureRequest, tmp_path: Path, clock: ManualClock) -> AsyncGenerator[Opened]:
-    async with ADAPTERS[request.param](tmp_path, clock) as opened:
+@pytest.fixture
+async def opened(setting: str, tmp_path: Path, clock: ManualClock) -> AsyncGenerator[Opened]:
+    async with ADAPTERS[setting.split()[0]](tmp_path, clock) as opened:
         yield opened
 
 

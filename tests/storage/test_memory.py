@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import weakref
+
 import anyio
 import pytest
 
+from roomcast.core.ports import Receipt
 from roomcast.storage import open_memory
-from tests.conformance.examples import ManualClock, a_batch
+from tests.conformance.examples import ManualClock, a_batch, a_key, a_receipt
 
 pytestmark = pytest.mark.anyio
 
@@ -42,3 +45,22 @@ async def test_every_call_lets_others_run() -> None:
         await store.append([a_batch()])
         turns.append("append")
     assert turns == ["other", "append"]
+
+
+class Watched(Receipt):
+    """A receipt that can be seen to be gone."""
+
+    __slots__ = ("__weakref__",)
+
+
+async def test_an_expired_receipt_is_forgotten_when_the_next_one_comes() -> None:
+    clock = ManualClock()
+    watched = Watched(a_key("old"), b"", b"", expires_at=clock.at_ms + 1)
+    gone = weakref.ref(watched)
+    async with open_memory(clock=clock) as store:
+        await store.append([a_batch(receipts=[watched])])
+        del watched
+        clock.at_ms += 1
+        assert gone() is not None
+        await store.append([a_batch(on=1, receipts=[a_receipt("new")])])
+        assert gone() is None

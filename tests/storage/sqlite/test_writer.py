@@ -164,6 +164,7 @@ async def test_after_an_error_nothing_of_the_request_is_left(opened: Opened) -> 
 
     with pytest.raises(LookupError):
         await opened.writer.submit(half)
+    assert not opened.connection.in_transaction
     await opened.writer.submit("next")
     assert opened.nodes() == ["next"]
 
@@ -270,6 +271,14 @@ async def test_a_closed_writer_leaves_one_file(opened: Opened) -> None:
     assert opened.path.with_name("db-wal").exists()
     await opened.writer.close()
     assert [path.name for path in opened.path.parent.iterdir()] == ["db"]
+
+
+async def test_the_log_is_emptied_even_if_somebody_else_has_the_file_open(opened: Opened) -> None:
+    with closing(sqlite3.connect(opened.path)) as other:
+        assert other.execute("SELECT count(*) FROM beats").fetchone() == (0,)
+        await opened.writer.submit("n1")
+        await opened.writer.close()
+        assert opened.path.with_name("db-wal").stat().st_size == 0
 
 
 async def test_a_log_that_cannot_be_emptied_is_no_obstacle_to_closing(opened: Opened) -> None:

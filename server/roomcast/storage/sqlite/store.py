@@ -44,7 +44,7 @@ __all__ = ["SqliteStore", "open_sqlite"]
 
 Durability = Literal["process", "host"]
 
-log = structlog.get_logger(__name__)
+log = structlog.get_logger()
 
 
 class SqliteStore:

@@ -10,6 +10,8 @@ Invariants
     W1  Requests are carried out in the order of `submit`.
     W2  What was submitted is carried out, whatever becomes of whoever awaits it.
     W3  After an error nothing of the transaction is left, and the next one starts clean.
+        One case is beyond us: the disk fails to confirm a commit, and the process dies before
+        the next one. What was refused may then be there after the restart, whole.
 
 Not here: what is written (appending.py).
 """
@@ -36,7 +38,7 @@ __all__ = ["Writer", "WriterStatistics"]
 GROUP_LENGTH: Final = 256
 """Most requests in one transaction. Each room has one append on the way, so this is many rooms."""
 
-log = structlog.get_logger(__name__)
+log = structlog.get_logger()
 
 Request = TypeVar("Request")
 Result = TypeVar("Result")
