@@ -9,6 +9,7 @@ import { Banner } from "./banner.js";
 import { Chat, ToEnd } from "./chat.js";
 import { Composer, Typing } from "./composer.js";
 import { Follow } from "./follow.js";
+import { Gate } from "./gate.js";
 import { Header } from "./header.js";
 import { effect, html, render } from "./lib.js";
 import { People } from "./people.js";
@@ -32,6 +33,7 @@ function App({ store, follow }) {
       <aside class="rail"><${People} store=${store} /></aside>
     </div>
     <${Toasts} store=${store} />
+    <${Gate} store=${store} />
   </div>`;
 }
 

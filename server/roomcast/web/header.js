@@ -5,6 +5,7 @@
 import { StatusPill } from "./banner.js";
 import { copyText } from "./clipboard.js";
 import { ChevronIcon, LinkIcon, Mark, MoonIcon, SunIcon } from "./icons.js";
+import { loadToken } from "./identity.js";
 import { html, signal, useMemo } from "./lib.js";
 import { Faces, People } from "./people.js";
 
@@ -52,7 +53,8 @@ async function loadRooms(store) {
   const known = store.recent.map((name) => ({ name }));
   rooms.value = known;
   try {
-    const answer = await fetch("/v1/rooms", { headers: { accept: "application/json" } });
+    const token = loadToken();
+    const answer = await fetch("/v1/rooms", { headers: token ? { authorization: `Bearer ${token}` } : {} });
     if (!answer.ok) return;
     const listed = (await answer.json()).rooms;
     const names = new Set(listed.map((room) => room.name));

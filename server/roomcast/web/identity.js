@@ -7,6 +7,8 @@ import { randomId } from "./roomcast.js";
 
 const KEY = "roomcast.me";
 const ROOMS_KEY = "roomcast.rooms";
+const TOKEN_KEY = "roomcast.token";
+const MEMBER_ID = /^[A-Za-z0-9][A-Za-z0-9_.@:~-]{0,63}$/;
 const RECENT = 6;
 export const MAX_NAME = 40;
 
@@ -16,7 +18,8 @@ const ANIMALS = ["Heron", "Otter", "Lynx", "Finch", "Badger", "Marten", "Plover"
 /** @returns {{id: string, name: string}} */
 export function loadIdentity() {
   const stored = recall(KEY);
-  if (stored?.id && stored?.name) return stored;
+  // A server refuses an id that cannot be one before a page can read why, so a broken one must not be kept.
+  if (MEMBER_ID.test(stored?.id) && stored?.name) return stored;
   const me = { id: randomId("m"), name: `${pick(MOODS)} ${pick(ANIMALS)}` };
   keep(KEY, me);
   return me;
@@ -36,21 +39,30 @@ export function recentRooms(visited) {
   return rooms;
 }
 
+/** The token for a server that asks for one; kept while the window is open, and not longer. */
+export function loadToken() {
+  return recall(TOKEN_KEY, "sessionStorage") ?? undefined;
+}
+
+export function saveToken(token) {
+  keep(TOKEN_KEY, token, "sessionStorage");
+}
+
 function pick(list) {
   return list[crypto.getRandomValues(new Uint8Array(1))[0] % list.length];
 }
 
-function recall(key) {
+function recall(key, storage = "localStorage") {
   try {
-    return JSON.parse(localStorage.getItem(key));
+    return JSON.parse(globalThis[storage].getItem(key));
   } catch {
     return null;
   }
 }
 
-function keep(key, value) {
+function keep(key, value, storage = "localStorage") {
   try {
-    localStorage.setItem(key, JSON.stringify(value));
+    globalThis[storage].setItem(key, JSON.stringify(value));
   } catch {
     // Storage is closed to us; the page works without.
   }

@@ -84,7 +84,8 @@ export function randomId(prefix) {
  * @typedef {object} RoomStatus
  * @property {"connecting" | "live" | "replaying" | "reconnecting" | "closed"} state
  * @property {number} [retryAt] When the next attempt starts, on the clock of `Date.now()`.
- * @property {string} [reason] Why the room is closed, for people.
+ * @property {string} [code] Why the room is closed: `closed`, `unauthenticated`, or that of a refused join.
+ * @property {string} [reason] The same for people.
  */
 
 /** One room over one WebSocket that comes back by itself. */
@@ -277,7 +278,7 @@ export class Room {
     globalThis.removeEventListener?.("online", this.#hurry);
     globalThis.document?.removeEventListener("visibilitychange", this.#hurry);
     this.#drop();
-    this.#become({ state: "closed", reason: error.message });
+    this.#become({ state: "closed", code: error.code, reason: error.message });
     const refused = [...this.#pending.values()];
     this.#pending.clear();
     for (const { reject } of refused) reject(new RoomError(error));

@@ -8,7 +8,7 @@
  */
 
 import { batch, signal } from "./lib.js";
-import { loadIdentity, recentRooms, saveName } from "./identity.js";
+import { loadIdentity, loadToken, recentRooms, saveName } from "./identity.js";
 import { Room } from "./roomcast.js";
 import { apply, applyPresence, fromSnapshot, newRoom, prepend, runningAnswers, takeMembers } from "./state.js";
 
@@ -26,7 +26,7 @@ export class Store {
   #changed = new Set();
   #frame = 0;
   #shown = 0;
-  #typing = { told: 0, timer: 0 };
+  #typing = { toldAt: null, timer: 0 };
   #watchers = new Set();
 
   constructor(name) {
@@ -45,7 +45,7 @@ export class Store {
     this.notice = signal("");
     this.draft = signal("");
     this.#view = newRoom(name);
-    this.#room = new Room({ room: name, member: this.me.value.id, name: this.me.value.name });
+    this.#room = new Room({ room: name, member: this.me.value.id, name: this.me.value.name, token: loadToken() });
     this.#listen();
   }
 
@@ -122,9 +122,10 @@ export class Store {
   typing(typing) {
     clearTimeout(this.#typing.timer);
     const now = performance.now();
+    const toldAgo = now - (this.#typing.toldAt ?? -Infinity);
     if (typing) this.#typing.timer = setTimeout(() => this.typing(false), TYPING_ENDS_MS);
-    if (typing ? now - this.#typing.told < TYPING_REFRESH_MS : this.#typing.told === 0) return;
-    this.#typing.told = typing ? now : 0;
+    if (typing ? toldAgo < TYPING_REFRESH_MS : toldAgo === Infinity) return;
+    this.#typing.toldAt = typing ? now : null;
     this.#room.presence({ typing });
   }
 
