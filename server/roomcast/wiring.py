@@ -18,6 +18,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import sys
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
@@ -64,6 +65,7 @@ log = structlog.get_logger()
 
 DRAIN_RETRY_MS = 1_000
 GOODBYE_S = 3.0
+SWITCH_INTERVAL_S = 0.0005
 
 
 class StartError(ServerError):
@@ -193,6 +195,9 @@ def run(settings: Settings, announce: Callable[[str], None]) -> int:
     Raises:
         StartError: It cannot start.
     """
+    # The store's threads hand over many times a commit; at the default of 5 ms a busy loop
+    # would make each wait that long for the interpreter.
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
     sink = logs.configure(settings.log, secrets=settings.secrets)
     try:
         return anyio.run(_main, settings, announce, backend_options={"use_uvloop": _has_uvloop()})

@@ -10,7 +10,7 @@ import pytest
 from roomcast.core.errors import StorageUnavailable, UpstreamError
 from roomcast.core.events import JsonObject
 from roomcast.core.limits import Limits
-from roomcast.core.ports import Finish
+from roomcast.core.ports import Finish, UpstreamRequest
 from roomcast.core.settings import UpstreamSettings
 from tests.support import virtual_time
 from tests.support.rig import Step, a_rig
@@ -18,8 +18,8 @@ from tests.support.rig import Step, a_rig
 SETTINGS = UpstreamSettings(first_output_timeout_s=60, idle_timeout_s=30, total_timeout_s=600)
 
 
-def ended(*script: Step, limits: Limits | None = None) -> JsonObject:
-    """Play one generation; returns its terminal."""
+def ended(*script: Step, limits: Limits | None = None, tries: int = 1) -> JsonObject:
+    """Play one generation that opens the upstream `tries` times; returns its terminal."""
 
     async def scenario() -> JsonObject:
         async with a_rig(script, settings=SETTINGS, limits=limits) as rig:
@@ -27,7 +27,7 @@ def ended(*script: Step, limits: Limits | None = None) -> JsonObject:
             await ann.join("lobby")
             asked = await ann.ask("lobby", "hello there")
             terminal = await ann.until(lambda got: "digest" in got and got["response_id"] == asked["response_id"])
-            assert rig.upstream.hung_up == 1
+            assert rig.upstream.hung_up == len(rig.upstream.requests) == tries
             again = await ann.command("message.create", "lobby", content="still there?", respond="never")
             assert again["ok"]
             return terminal
@@ -112,5 +112,72 @@ def test_a_store_that_does_not_come_back_ends_the_upstream_and_says_so_when_it_d
             rig.store.fail_with = None
             terminal = await ann.until_type("response.failed", asked["response_id"])
             assert terminal["response"]["error"]["code"] == "storage_unavailable"
+
+    virtual_time.run(scenario())
+
+
+GONE = UpstreamError("upstream_unavailable", "gone", retryable=True)
+LIMITED = UpstreamError("upstream_rate_limited", "slow down", retryable=True, retry_after_ms=20_000)
+
+
+def played(*scripts: list[Step]) -> tuple[JsonObject, list[UpstreamRequest]]:
+    """Play one generation whose tries meet one script each; returns its terminal and what was asked."""
+
+    async def scenario() -> tuple[JsonObject, list[UpstreamRequest]]:
+        async with a_rig(*scripts, settings=SETTINGS) as rig:
+            ann = rig.viewer("ann")
+            await ann.join("lobby")
+            asked = await ann.ask("lobby", "hello there")
+            terminal = await ann.until(lambda got: "digest" in got and got["response_id"] == asked["response_id"])
+            assert [got["type"] for got in ann.events("lobby") if "digest" in got] == [terminal["type"]]
+            return terminal, rig.upstream.requests
+
+    return virtual_time.run(scenario())
+
+
+def test_a_failure_before_output_is_tried_again_and_the_room_sees_one_answer() -> None:
+    terminal, requests = played([GONE], [GONE], ["fine", Finish("completed")])
+    assert terminal["type"] == "response.completed"
+    assert len(requests) == 3
+    assert len({request.response_id for request in requests}) == 1
+
+
+def test_trying_ends_with_the_last_failure() -> None:
+    terminal, requests = played([GONE], [GONE], [LIMITED], ["never"])
+    assert terminal["response"]["error"]["code"] == "upstream_rate_limited"
+    assert len(requests) == 3
+
+
+def test_what_the_upstream_asks_us_to_wait_is_waited() -> None:
+    terminal, _ = played([LIMITED], ["fine", Finish("completed")])
+    assert 20_000 <= terminal["timings"]["first_output_ms"] < 21_000
+
+
+def test_all_tries_share_the_deadline_of_the_first_output() -> None:
+    late = UpstreamError("upstream_rate_limited", "slow down", retryable=True, retry_after_ms=61_000)
+    terminal, requests = played([late], ["never"])
+    assert (terminal["response"]["error"]["code"], len(requests)) == ("upstream_rate_limited", 1)
+    terminal, requests = played([50.0, GONE], [20.0, "too late"])
+    assert (terminal["response"]["error"]["code"], len(requests)) == ("upstream_timeout", 2)
+    assert 60_000 <= terminal["timings"]["total_ms"] < 61_000
+
+
+def test_a_failure_after_output_is_not_tried_again() -> None:
+    terminal, requests = played(["some", GONE], ["never"])
+    assert (terminal["type"], len(requests)) == ("response.failed", 1)
+
+
+def test_a_cancel_between_two_tries_is_honoured() -> None:
+    async def scenario() -> None:
+        async with a_rig([LIMITED], ["never"], settings=SETTINGS) as rig:
+            ann = rig.viewer("ann")
+            await ann.join("lobby")
+            asked = await ann.ask("lobby", "hello")
+            await anyio.sleep(5)
+            assert (await ann.command("response.cancel", "lobby"))["ok"]
+            done = await ann.until_type("response.cancelled", asked["response_id"])
+            assert done["receipt"]["output_tokens"] == 0
+            await anyio.sleep(60)
+            assert len(rig.upstream.requests) == 1
 
     virtual_time.run(scenario())

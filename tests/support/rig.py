@@ -101,7 +101,7 @@ class ScriptedUpstream:
                         item = {"id": item_id, "type": "message", "role": "assistant", "status": "in_progress"}
                         yield {"type": "response.output_item.added", "output_index": 0, "item": {**item, "content": []}}
                     yield {"type": "response.output_text.delta", **place, "content_index": 0, "delta": step}
-                case float() | int():
+                case float():
                     await anyio.sleep(step)
                 case anyio.Event():
                     await step.wait()

@@ -3,21 +3,23 @@
 The rules are in core/; this file waits, and measures. Every way out of the upstream's
 context hangs up first, so that no output can follow the ending.
 
-    first_output_timeout_s   from the start to the first output
+    first_output_timeout_s   from the start to the first output, all tries together
     idle_timeout_s           between two pieces; waiting for our own store is no silence
     total_timeout_s          for the whole
 
-Not here: who starts and stops a generation (scheduler.py); retries (a later issue).
+Not here: who starts and stops a generation (scheduler.py); whether to try again (core/attempts.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from random import random
 
 import anyio
 import structlog
 
+from roomcast.core.attempts import wait_before_retry
 from roomcast.core.errors import UpstreamError
 from roomcast.core.events import JsonObject, encode, is_delta
 from roomcast.core.intents import CutShort, Ended, Ending
@@ -45,6 +47,7 @@ class Generation:
     started_at_s: float = 0.0
     first_output_at_s: float | None = None
     unwanted_at_s: float | None = None
+    tries: int = 0
     produced: list[str] = field(default_factory=list[str])
     finish: Finish | None = None
 
@@ -61,7 +64,9 @@ class Runner:
         tokens: TokenCounter,
         clock: Clock,
         observer: Observer,
+        roll: Callable[[], float] = random,
     ) -> None:
+        self._roll = roll
         self._upstream = upstream
         self._settings = settings
         self._uncommitted_timeout_s = uncommitted_timeout_s
@@ -75,17 +80,7 @@ class Runner:
         Cancelling the caller hangs up; what is known of the generation then is `ended`'s to tell.
         """
         generation.started_at_s = self._clock.monotonic_s()
-        ending = await self._stream(generation)
-        if isinstance(ending, UpstreamError):
-            self._observer.count("roomcast_upstream_errors_total", code=ending.code)
-            log.warning(
-                "generation_failed",
-                room=generation.room.name,
-                response_id=generation.request.response_id,
-                code=ending.code,
-                status=ending.status,
-            )
-        return self.ended(generation, ending)
+        return self.ended(generation, await self._attempts(generation))
 
     def ended(self, generation: Generation, ending: Ending) -> Ended:
         """Put together what is known of a generation that is over."""
@@ -101,12 +96,29 @@ class Runner:
             total_ms=_ms(now_s - generation.started_at_s),
         )
 
-    async def _stream(self, generation: Generation) -> Ending:
-        """Read the upstream until it ends, fails or falls silent."""
+    async def _attempts(self, generation: Generation) -> Ending:
+        """Try until there is output, or trying is over; one deadline for all tries."""
         started_s = anyio.current_time()
         total_deadline = started_s + self._settings.total_timeout_s
-        with anyio.CancelScope() as silence:
-            silence.deadline = min(total_deadline, started_s + self._settings.first_output_timeout_s)
+        first_deadline = min(total_deadline, started_s + self._settings.first_output_timeout_s)
+        while True:
+            generation.tries += 1
+            ending = await self._stream(generation, first_deadline, total_deadline)
+            if not isinstance(ending, UpstreamError):
+                return ending
+            self._observer.count("roomcast_upstream_errors_total", code=ending.code)
+            left_s = first_deadline - anyio.current_time()
+            wait_s = None
+            if generation.first_output_at_s is None:
+                wait_s = wait_before_retry(ending, generation.tries, left_s=left_s, roll=self._roll())
+            self._report(generation, ending, wait_s)
+            if wait_s is None:
+                return ending
+            await anyio.sleep(wait_s)
+
+    async def _stream(self, generation: Generation, first_deadline: float, total_deadline: float) -> Ending:
+        """Read the upstream until it ends, fails or falls silent."""
+        with anyio.CancelScope(deadline=first_deadline) as silence:
             try:
                 async with self._upstream.open(generation.request) as pieces:
                     return await self._read(generation, pieces, silence, total_deadline)
@@ -114,7 +126,17 @@ class Runner:
                 return error
         if anyio.current_time() >= total_deadline:
             return CutShort("time_limit")
-        return UpstreamError("upstream_timeout", "the model service fell silent", retryable=True)
+        return UpstreamError("upstream_timeout", "the model service fell silent")
+
+    def _report(self, generation: Generation, error: UpstreamError, wait_s: float | None) -> None:
+        log.warning(
+            "generation_failed" if wait_s is None else "attempt_failed",
+            room=generation.room.name,
+            response_id=generation.request.response_id,
+            code=error.code,
+            status=error.status,
+            tries=generation.tries,
+        )
 
     async def _read(
         self,
