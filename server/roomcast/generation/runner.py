@@ -129,14 +129,17 @@ class Runner:
         return UpstreamError("upstream_timeout", "the model service fell silent")
 
     def _report(self, generation: Generation, error: UpstreamError, wait_s: float | None) -> None:
-        log.warning(
-            "generation_failed" if wait_s is None else "attempt_failed",
-            room=generation.room.name,
-            response_id=generation.request.response_id,
-            code=error.code,
-            status=error.status,
-            tries=generation.tries,
-        )
+        facts: JsonObject = {
+            "room": generation.room.name,
+            "response_id": generation.request.response_id,
+            "code": error.code,
+            "status": error.status,
+            "tries": generation.tries,
+        }
+        if wait_s is None:
+            log.warning("generation_failed", **facts)
+        else:
+            log.warning("attempt_failed", **facts)
 
     async def _read(
         self,
