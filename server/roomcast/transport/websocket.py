@@ -54,7 +54,7 @@ class WebSocketConnection(asyncio.Protocol):
     """A socket that has been, or is about to be, upgraded."""
 
     __slots__ = (
-        "_awaiting_pong",
+        "_asked_at_s",
         "_bad",
         "_bad_since_s",
         "_caller",
@@ -92,7 +92,7 @@ class WebSocketConnection(asyncio.Protocol):
         self._in_flight = 0
         self._reading = True
         self._rest_bytes: int | None = None
-        self._awaiting_pong = False
+        self._asked_at_s = 0.0
         self._bad = 0
         self._bad_since_s = now_s
         self._commands = Bucket(limits.commands_per_s, limits.commands_burst, now_s)
@@ -209,13 +209,14 @@ class WebSocketConnection(asyncio.Protocol):
         A peer that stopped reading cannot see our question: it has the write deadline instead.
         """
         limits = self._services.limits
-        silent_s = now_s - self.heard_at_s
-        if self._awaiting_pong and silent_s > limits.ping_interval_s + limits.ping_timeout_s:
-            self._services.observer.count("roomcast_disconnects_total", code="ping_timeout")
-            self.abort()
+        if self._pump is None or not self._pump.writable:
             return
-        self._awaiting_pong = silent_s > limits.ping_interval_s / 2
-        if self._awaiting_pong and self._pump is not None and self._pump.writable:
+        if self._asked_at_s > self.heard_at_s:
+            if now_s - self._asked_at_s >= limits.ping_timeout_s:
+                self._services.observer.count("roomcast_disconnects_total", code="ping_timeout")
+                self.abort()
+        elif now_s - self.heard_at_s >= limits.ping_interval_s / 2:
+            self._asked_at_s = now_s
             self._protocol.send_ping(b"")
             self._flush()
 
@@ -236,7 +237,6 @@ class WebSocketConnection(asyncio.Protocol):
         if self.state is SessionState.CLOSING or self.state is SessionState.CLOSED:
             return
         if frame.opcode in {Opcode.PING, Opcode.PONG}:
-            self._awaiting_pong = False
             if self._controls.take(self.heard_at_s) < 0:
                 self.end(Disconnect(CloseCode.RATE_LIMITED, "too many control frames"))
         elif frame.opcode is Opcode.CLOSE:
