@@ -88,3 +88,27 @@ async def test_a_room_that_nobody_may_enter_asks_for_a_token_and_lets_in_who_has
         await expect(page.locator(".answer")).to_contain_text("Welcome.")
         await expect(page.locator(".message .name")).to_have_text("Ann")
         await context.close()
+
+
+async def test_who_may_only_read_is_not_offered_to_write(
+    browser: Browser, tmp_path: Path, model: HostileUpstream
+) -> None:
+    settings = tmp_path / "roomcast.toml"
+    token = '[[auth.tokens]]\ntoken = "token-of-{role}-long"\nmember = "{role}"\nrole = "{role}"\n'
+    settings.write_text('[auth]\nmode = "token"\n' + token.format(role="speaker") + token.format(role="viewer"))
+    model.script(saying("On and on", HANG))
+    with roomcast_server(tmp_path / "data", "--config", str(settings), environ=at(model)) as server:
+        context = await browser.new_context()
+        await context.add_init_script(
+            "sessionStorage.setItem('roomcast.token', JSON.stringify(`token-of-${location.hash.slice(1)}-long`))"
+        )
+        speaker, viewer = await context.new_page(), await context.new_page()
+        await speaker.goto(f"{server.url}/#speaker")
+        await viewer.goto(f"{server.url}/#viewer")
+        await speaker.get_by_role("textbox", name="Message").fill("Go")
+        await speaker.get_by_role("textbox", name="Message").press("Enter")
+        await expect(viewer.locator(".answer .md")).to_have_text("On and on")
+        await expect(speaker.get_by_role("button", name="Stop", exact=True)).to_be_visible()
+        await expect(viewer.get_by_role("button", name="Stop", exact=True)).to_have_count(0)
+        await expect(viewer.get_by_role("textbox", name="Message")).to_be_disabled()
+        await context.close()

@@ -77,10 +77,10 @@ function Foot({ store, answer, running }) {
     ${end && html`<span class=${`ending ${answer.status}`}>${end}</span>`}
     <${Numbers} answer=${answer} />
     <span class="acts">
-      ${answer.status === "in_progress" &&
+      ${answer.status === "in_progress" && store.maySpeak() &&
       html`<button type="button" class="stop" onClick=${() => store.stop(answer.id)}><${StopIcon} />Stop</button>`}
       ${!isOpen(answer) && answerText(answer) && html`<${CopyAnswer} store=${store} answer=${answer} />`}
-      ${mayAskAgain(answer) && store.peek(`m:${answer.promptId}`) && html`<${AskAgain} store=${store} answer=${answer} />`}
+      ${mayAskAgain(answer) && store.maySpeak() && store.peek(`m:${answer.promptId}`) && html`<${AskAgain} store=${store} answer=${answer} />`}
     </span>
   </footer>`;
 }

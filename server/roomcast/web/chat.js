@@ -53,7 +53,7 @@ function Timeline({ store }) {
 
 function Sending({ store }) {
   const waiting = store.status.value.state !== "live";
-  return store.sending.value.map((ghost) => html`<${GhostView} me=${{ id: store.me.value.id, name: store.me.value.name }} text=${ghost.text} waiting=${waiting} />`);
+  return store.sending.value.map((ghost) => html`<${GhostView} me=${store.you.value ?? store.me.value} text=${ghost.text} waiting=${waiting} />`);
 }
 
 function Earlier({ store, follow }) {

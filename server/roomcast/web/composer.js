@@ -12,8 +12,8 @@ export function Composer({ store, follow }) {
   const asked = useMemo(() => signal(true), []);
   const text = store.draft.value;
   const running = store.running.value;
-  const mayStop = running.length > 0 && !text.trim();
-  const closed = store.status.value.state === "closed";
+  const closed = store.status.value.state === "closed" || !store.maySpeak();
+  const mayStop = running.length > 0 && !text.trim() && !closed;
 
   useLayoutEffect(() => fit(field.current), [text]);
   useEffect(() => {
@@ -44,8 +44,8 @@ export function Composer({ store, follow }) {
     store.typing(Boolean(event.target.value.trim()));
   };
 
-  return html`<form class="composer" onSubmit=${(event) => (event.preventDefault(), send())}>
-    <textarea ref=${field} rows="1" dir="auto" value=${text} placeholder=${asked.value ? "Ask, with everybody watching" : "Say something to the people here"}
+  return html`<form class="composer" aria-label="Write" onSubmit=${(event) => (event.preventDefault(), send())}>
+    <textarea ref=${field} rows="1" dir="auto" value=${text} placeholder=${invitation(store, asked.value)}
       aria-label="Message" aria-keyshortcuts="Enter Escape" enterkeyhint="send" autocomplete="off" disabled=${closed} onKeyDown=${keys} onInput=${input} />
     <div class="tools">
       <${Audience} asked=${asked} />
@@ -57,9 +57,14 @@ export function Composer({ store, follow }) {
   </form>`;
 }
 
+function invitation(store, asked) {
+  if (!store.maySpeak()) return "You may read along here, but not write";
+  return asked ? "Ask, with everybody watching" : "Say something to the people here";
+}
+
 function hint(busy, mayStop) {
   if (mayStop) return "Esc stops the answer";
-  return busy ? "An answer is on its way: yours comes next in line" : "Enter sends · Shift+Enter breaks the line";
+  return busy ? "An answer is on its way: yours waits in line" : "Enter sends · Shift+Enter breaks the line";
 }
 
 /** Whether the model shall answer, or this is only for the people. */

@@ -14,7 +14,7 @@ const IDEAS = [
 export function Empty({ store }) {
   return html`<section class="empty">
     <${Mark} />
-    <h1>It is quiet in here</h1>
+    <h2>It is quiet in here</h2>
     <p>Whatever is asked in this room is answered once, and everybody in it watches the answer arrive.</p>
     <ul>
       ${IDEAS.map(([title, idea]) => html`<li><button type="button" onClick=${() => store.say(idea, true)}><strong>${title}</strong><span>${idea}</span></button></li>`)}

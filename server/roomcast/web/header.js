@@ -16,6 +16,7 @@ export function Header({ store }) {
   const { title, simulated } = store.info.value;
   const busy = store.running.value.length > 0;
   return html`<header class="bar">
+    <h1 class="unseen">${title || store.name}</h1>
     <button type="button" class="room" popovertarget="rooms" title="Change the room">
       <span class=${busy ? "brand busy" : "brand"}><${Mark} /></span>
       <bdi class="room-name">${title || store.name}</bdi><${ChevronIcon} />

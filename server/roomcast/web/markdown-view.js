@@ -12,6 +12,7 @@ import { ink } from "./ink.js";
 import { html, memo, signal, useMemo } from "./lib.js";
 import { GrowingMarkdown } from "./markdown.js";
 
+const CLOSED_FENCE = /\n {0,3}(`{3,}|~{3,})\s*$/;
 const SAFE_PROTOCOLS = new Set(["http:", "https:", "mailto:"]);
 
 const ENTITIES = {
@@ -47,7 +48,7 @@ function blockView(token, live) {
       // A chat has headings of its own: those of a message start below them.
       return html`<${`h${Math.min(token.depth + 2, 6)}`} class=${`h${token.depth}`} dir="auto">${inline(token.tokens)}<//>`;
     case "code":
-      return html`<${Code} text=${token.text} lang=${token.lang ?? ""} live=${live} />`;
+      return html`<${Code} text=${token.text} lang=${token.lang ?? ""} live=${live && !CLOSED_FENCE.test(token.raw)} />`;
     case "list":
       return listView(token, live);
     case "blockquote":

@@ -15,7 +15,7 @@ export function Faces({ store }) {
     <span class="count">${count}</span>`;
 }
 
-/** Everybody, oneself first, and a field for one's own name. */
+/** Everybody, oneself first, and a field for one's own name where the server leaves names to people. */
 export function People({ store }) {
   const { members, count } = store.people.value;
   const me = store.you.value?.id;
@@ -30,7 +30,7 @@ export function People({ store }) {
       </li>`)}
     </ul>
     ${hidden > 0 && html`<p class="quiet">and ${hidden} more</p>`}
-    <${NameField} store=${store} />
+    ${me === store.me.value.id && html`<${NameField} store=${store} />`}
   </section>`;
 }
 

@@ -83,6 +83,11 @@ export class Store {
     return Boolean(by) && by.id === this.you.value?.id;
   }
 
+  /** Whether this member may write here, and stop answers; until we are told, yes. */
+  maySpeak() {
+    return this.you.value?.role !== "viewer";
+  }
+
   /** Whether this member may touch what another one added. */
   mayModerate() {
     return ["moderator", "owner"].includes(this.you.value?.role);
