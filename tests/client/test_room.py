@@ -185,8 +185,14 @@ async def test_the_text_of_an_answer_comes_piece_by_piece_to_its_end() -> None:
 
     async with scripted(script) as server, connect(server.url) as room:
         asked = await room.ask("hi")
-        assert asked.response_id is not None
-        assert "".join([piece async for piece in room.text(asked.response_id)]) == "Hello"
+        assert "".join([piece async for piece in room.text(asked)]) == "Hello"
+        assert (await room.wait(asked)).seq == 6
+
+
+async def test_waiting_for_what_nobody_answers_is_a_mistake_that_is_told() -> None:
+    async with scripted(stay) as server, connect(server.url) as room:
+        with pytest.raises(ValueError, match="nobody was asked"):
+            await room.wait(Asked("msg_1", 1))
 
 
 async def test_waiting_gives_the_end_also_when_it_has_come_already() -> None:

@@ -63,6 +63,16 @@ def test_a_snapshot_is_the_same_conversation() -> None:
     assert lines(transcript) == ["Ada: hello", "(completed) Hi", "Ada: more", "(in_progress) More"]
 
 
+def test_an_answer_stands_below_its_prompt_also_when_it_has_no_text() -> None:
+    items = [said(1, "one", item="msg_a")["item"], said(2, "two", item="msg_b")["item"]]
+    responses: list[JsonObject] = [
+        {"id": "resp_b", "status": "in_progress", "item_id": "msg_b", "output": []},
+        {"id": "resp_a", "status": "failed", "item_id": "msg_a"},
+    ]
+    transcript = Transcript(snapshot(items=items, responses=responses))
+    assert lines(transcript) == ["Ada: one", "(failed) ", "Ada: two", "(in_progress) "]
+
+
 def test_an_old_answer_without_its_response_is_a_message_of_the_assistant() -> None:
     transcript = Transcript(snapshot(items=[assistant("msg_x", "Hi", "resp_0")]))
     assert lines(transcript) == ["assistant: Hi"]

@@ -2,7 +2,7 @@
 
     async with connect("http://127.0.0.1:8080", room="lobby", name="Ada") as room:
         asked = await room.ask("Why is the sky blue?")
-        async for piece in room.text(asked.response_id):
+        async for piece in room.text(asked):
             print(piece, end="")
 
     async with connect("http://127.0.0.1:8080", room="lobby") as room:
@@ -118,19 +118,22 @@ class Room:
             self._snapshot = event.data["snapshot"]
         return event
 
-    async def text(self, response_id: str) -> AsyncGenerator[str]:
+    async def text(self, response: Asked | str | None) -> AsyncGenerator[str]:
         """Give the text of one answer piece by piece, from its beginning to its end.
 
         If the model had to start over, the text of the new attempt follows the old one; what
-        counts in the end is `(await room.answer(response_id)).text`.
+        counts in the end is `(await room.answer(response)).text`.
+
+        Args:
+            response: What `ask` gave, or the id of a response; None is a `ValueError`.
         """
         seen: dict[tuple[str, int], int] = {}
-        async for answer in self._watch(response_id):
+        async for answer in self._watch(_response_id(response)):
             piece = answer.unread(seen)
             if piece:
                 yield piece
 
-    async def wait(self, response_id: str) -> RoomEvent:
+    async def wait(self, response: Asked | str | None) -> RoomEvent:
         """Wait until a response has ended, and give the event that ended it.
 
         An ending that was only seen in a snapshot is given as an event without `seq`.
@@ -138,13 +141,13 @@ class Room:
         Raises:
             Refused: `response_not_found`: the room began anew and does not know it any more.
         """
-        terminal = (await self.answer(response_id)).terminal
+        terminal = (await self.answer(response)).terminal
         assert terminal is not None, "an answer that ended has a terminal"
         return terminal
 
-    async def answer(self, response_id: str) -> Answer:
+    async def answer(self, response: Asked | str | None) -> Answer:
         """Wait until a response has ended, and give the whole answer; raises as `wait` does."""
-        async for answer in self._watch(response_id):
+        async for answer in self._watch(_response_id(response)):
             if answer.ended:
                 return answer
         raise AssertionError("watching ends with the answer")
@@ -215,6 +218,13 @@ class Room:
         self, content: str | Sequence[JsonObject], respond: Literal["always", "auto", "never"], fields: JsonObject
     ) -> Asked:
         return Asked.from_json(await self.command("message.create", content=content, respond=respond, **_given(fields)))
+
+
+def _response_id(response: Asked | str | None) -> str:
+    found = response.response_id if isinstance(response, Asked) else response
+    if found is None:
+        raise ValueError("nobody was asked to answer this message")
+    return found
 
 
 def _given(fields: JsonObject) -> JsonObject:

@@ -105,15 +105,22 @@ class Transcript:
         self._answers.reset(snapshot)
         self.entries = []
         placed = set[str]()
-        for item in snapshot.get("items", ()):
-            answer = self._answers.find(item["response_id"]) if is_output(item) else None
-            if answer is None:
-                if item.get("type") == "message":
-                    self._add(Message.from_item(item))
-            elif answer.id not in placed:
+
+        def place(response_id: str) -> bool:
+            answer = self._answers.find(response_id)
+            if answer is not None and answer.id not in placed:
                 placed.add(answer.id)
                 self._add(answer)
-        for response in snapshot.get("responses", ()):
-            answer = self._answers.find(response["id"])
-            if answer is not None and answer.id not in placed:
-                self._add(answer)
+            return answer is not None
+
+        responses: list[JsonObject] = snapshot.get("responses", [])
+        for item in snapshot.get("items", ()):
+            if is_output(item) and place(item["response_id"]):
+                continue
+            if item.get("type") == "message":
+                self._add(Message.from_item(item))
+            for response in responses:
+                if response.get("item_id") == item["id"]:
+                    place(response["id"])  # an answer stands below its prompt, as it does when both are seen
+        for response in responses:
+            place(response["id"])
