@@ -8,7 +8,7 @@ they were sent, because each takes its place in the room's line before the next 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import orjson
@@ -46,11 +46,13 @@ class Caller:
     Attributes:
         pump: The connection to subscribe with; None for a request that has one answer only.
         authenticated: Whether it is proven that the member speaks; until then only `session.*` is served.
+        joining: Rooms whose joins are under way.
     """
 
     member: Member
     pump: Pump | None = None
     authenticated: bool = False
+    joining: set[str] = field(default_factory=set[str])
 
 
 class Dispatch:
@@ -128,12 +130,15 @@ class Dispatch:
     def _join(self, caller: Caller, command: commands.RoomJoin, answer: Replier) -> None:
         self.desk.check(command)
         pump = caller.pump
-        full = pump is not None and len(pump.subscribers) >= self._limits.rooms_per_connection
-        if pump is not None and full and command.room not in pump.subscribers:
-            raise Refusal("rate_limited", "this connection has joined as many rooms as it may", param="room")
+        if pump is not None:
+            joined = pump.subscribers.keys() | caller.joining
+            if command.room not in joined and len(joined) >= self._limits.rooms_per_connection:
+                raise Refusal("rate_limited", "this connection has joined as many rooms as it may", param="room")
+            caller.joining.add(command.room)
         room = self.hub.room(command.room)
 
         def opened(outcome: bytes | Refusal) -> None:
+            caller.joining.discard(command.room)
             if isinstance(outcome, Refusal):
                 answer(outcome)
             elif pump is None:
