@@ -80,7 +80,6 @@ class Refusal(ServerError):
         message: One line for a person.
         param: Path of the field at fault, such as `after.seq`, if there is one.
         retry_after_ms: When to try again, in milliseconds, if that is known.
-        by: Who was first, for `already_decided`.
     """
 
     def __init__(self, code: str, message: str, *, param: str | None = None, retry_after_ms: int | None = None) -> None:

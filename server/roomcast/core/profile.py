@@ -33,15 +33,19 @@ class Profile:
     allow: Sequence[str] = ("temperature", "top_p", "max_output_tokens", "text", "reasoning", "metadata")
     models: Sequence[str] = ()
 
-    def admit(self, wanted: JsonObject) -> JsonObject:
+    def admit(self, wanted: JsonObject, *, default_model: str = "") -> JsonObject:
         """Return the fields of `wanted` that go to the model.
+
+        Args:
+            wanted: OpenAI's fields that a client set.
+            default_model: What this profile's model is when it names none.
 
         Raises:
             Refusal: `invalid_value` naming the first field or model that this profile does not allow.
         """
         for name, value in wanted.items():
             if name == "model":
-                if value != self.model and value not in self.models:
+                if value != (self.model or default_model) and value not in self.models:
                     raise Refusal("invalid_value", f"profile {self.name} does not offer this model", param="model")
             elif name not in self.allow:
                 raise Refusal("invalid_value", f"profile {self.name} does not let clients set {name}", param=name)

@@ -62,6 +62,7 @@ class Tail:
         """Records behind position `seq`, oldest first; None when the window does not reach back.
 
         Args:
+            seq: Where the reader stands.
             limit_bytes: Stop before passing this many bytes, but give at least one record.
         """
         if not self.floor <= seq <= self._head:
