@@ -8,9 +8,11 @@
 Invariants
     O1  Appending a delta costs the delta, not the text so far (see `_Text`).
     O2  A fork shares text with its origin and neither sees what the other appends.
-    O3  Folding never raises, whatever shape an upstream invented; what does not fit is left out.
+    O3  Folding never raises, whatever JSON an upstream invented; what does not fit is left
+        out, and `cost` says so beforehand.
+    O4  `size_bytes` is never less than the JSON of all items together.
 
-Not here: what a delta may cost (rules.py holds it against `running_bytes`).
+Not here: how much a response may hold (rules.py holds `cost` against `running_bytes`).
 """
 
 from __future__ import annotations
@@ -21,36 +23,45 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from roomcast.core.events import JsonObject
+from roomcast.core.events import JsonObject, as_array, as_object
 
 __all__ = ["Output", "content_digest"]
 
 MAX_INDEX: Final = 1_000
-"""Items of a response and parts of an item beyond this many are not kept in the state."""
+"""Items of a response and parts of an item beyond this many are left out."""
+
+NEW_BYTES: Final = 64
+"""What a part or a field that was not there costs beside its text."""
+
+GAP_BYTES: Final = 5
+"""What an index costs that was skipped: `null,`."""
+
+_ITEM: Final = "response.output_item"
 
 
 class _Place(NamedTuple):
-    """Where the text of a delta goes: `item[container][event[position]][field]`, or `item[field]`."""
+    """Where the value of an event belongs: `item[container][event[position]][field]`.
 
-    container: str | None
+    Without a container it is `item[field]`; without a field it is the whole part.
+    """
+
+    container: str
     position: str
     field: str
     part_type: str
 
 
-_DELTAS: Final[Mapping[str, _Place]] = {
+_PLACES: Final[Mapping[str, _Place]] = {
+    "response.content_part": _Place("content", "content_index", "", ""),
+    "response.reasoning_summary_part": _Place("summary", "summary_index", "", ""),
     "response.output_text": _Place("content", "content_index", "text", "output_text"),
     "response.refusal": _Place("content", "content_index", "refusal", "refusal"),
     "response.reasoning_text": _Place("content", "content_index", "text", "reasoning_text"),
     "response.reasoning_summary_text": _Place("summary", "summary_index", "text", "summary_text"),
-    "response.function_call_arguments": _Place(None, "", "arguments", ""),
-    "response.custom_tool_call_input": _Place(None, "", "input", ""),
-    "response.mcp_call_arguments": _Place(None, "", "arguments", ""),
-    "response.code_interpreter_call_code": _Place(None, "", "code", ""),
-}
-_PARTS: Final[Mapping[str, tuple[str, str]]] = {
-    "response.content_part": ("content", "content_index"),
-    "response.reasoning_summary_part": ("summary", "summary_index"),
+    "response.function_call_arguments": _Place("", "", "arguments", ""),
+    "response.custom_tool_call_input": _Place("", "", "input", ""),
+    "response.mcp_call_arguments": _Place("", "", "arguments", ""),
+    "response.code_interpreter_call_code": _Place("", "", "code", ""),
 }
 
 
@@ -78,6 +89,47 @@ class _Text:
         return "".join(self._pieces[: self._count])
 
 
+class _Spot(NamedTuple):
+    """One change: what an event gives, and where in its item that belongs."""
+
+    item: JsonObject
+    place: _Place
+    at: int
+    given: Any
+    grows: bool
+
+    def put(self) -> None:
+        """Put it there. A part that was not announced, or as something else, becomes what its text says it is."""
+        field, now = self.place.field, self._now()
+        value = _text(now).plus(self.given) if self.grows else _fork(self.given)
+        if not self.place.container:
+            self.item[field] = value
+            return
+        parts: list[Any] = self.item.setdefault(self.place.container, [])
+        parts.extend([None] * (self.at + 1 - len(parts)))
+        parts[self.at] = {**(self._part() or {}), "type": self.place.part_type, field: value} if field else value
+
+    def cost(self) -> int:
+        """Bytes that `put` adds: the text or the growth, and what it brings into being around it."""
+        now, part = self._now(), self._part()
+        added = len(orjson.dumps(self.given)) if self.grows else _growth(now, self.given)
+        if now is None or (part and part.get("type") != self.place.part_type):
+            added += NEW_BYTES + GAP_BYTES * max(0, self.at - len(self._parts()))
+        return added
+
+    def _now(self) -> Any:
+        holder = self._part() if self.place.container else self.item
+        return holder if holder is None or not self.place.field else holder.get(self.place.field)
+
+    def _part(self) -> JsonObject | None:
+        parts = self._parts()
+        return as_object(parts[self.at]) if self.at < len(parts) else None
+
+    def _parts(self) -> list[Any]:
+        parts: list[Any] = self.item.get(self.place.container, []) if self.place.container else []
+        return parts
+
+
 class Output:
     """Output items by `output_index`, and the bytes they hold."""
 
@@ -87,6 +139,9 @@ class Output:
         self.size_bytes = 0
         """Encoded bytes of what was folded, roughly; never too low."""
 
+    def __contains__(self, item_id: object) -> bool:
+        return any(item["id"] == item_id for item in self._items.values())
+
     def fork(self) -> Output:
         """A copy that can be folded further without being seen here. Costs the open items, not their text."""
         twin = Output()
@@ -95,34 +150,25 @@ class Output:
         twin.size_bytes = self.size_bytes
         return twin
 
+    def cost(self, event: JsonObject) -> int | None:
+        """Bytes that folding `event` adds to `size_bytes`: 0 for types not kept here, None for what does not fit."""
+        name, _, _ = event["type"].rpartition(".")
+        if name == _ITEM:
+            index = self._item_index(event)
+            return None if index is None else _growth(self._items.get(index), event["item"])
+        if name not in _PLACES:
+            return 0
+        spot = self._spot(event)
+        return spot.cost() if spot else None
+
     def fold(self, event: JsonObject) -> None:
         """Apply one `response.*` event of this response."""
-        self.size_bytes += self.cost(event)
         name, _, verb = event["type"].rpartition(".")
-        index = event.get("output_index")
-        if not isinstance(index, int) or not 0 <= index < MAX_INDEX:
-            return
-        if name == "response.output_item":
-            self._replace_item(index, event.get("item"), done=verb == "done")
-        elif index in self._open:
-            item = self._items[index]
-            if verb == "delta" and name in _DELTAS:
-                self._append(item, _DELTAS[name], event)
-            elif verb == "done" and name in _DELTAS:
-                _finish(item, _DELTAS[name], event)
-            elif name in _PARTS:
-                self._replace_part(item, *_PARTS[name], event)
-
-    def cost(self, event: JsonObject) -> int:
-        """Bytes that folding `event` would add to `size_bytes`."""
-        if event["type"].endswith(".delta"):
-            delta = event.get("delta")
-            return len(orjson.dumps(delta)) if isinstance(delta, str) else 0
-        if event["type"] == "response.output_item.done":
-            index = event.get("output_index")
-            known = len(orjson.dumps(_plain(self._items[index]))) if index in self._items else 0
-            return max(0, len(orjson.dumps(event.get("item"))) - known)
-        return len(orjson.dumps(event.get("item") or event.get("part"))) if event["type"].endswith(".added") else 0
+        if name == _ITEM:
+            self._fold_item(event, closes=verb == "done")
+        elif spot := self._spot(event):
+            self.size_bytes += spot.cost()
+            spot.put()
 
     def render(self, status: str | None = None) -> list[JsonObject]:
         """The items as plain JSON, by index.
@@ -130,15 +176,14 @@ class Output:
         Args:
             status: Put this status on items that the upstream did not close.
         """
-        rendered = []
+        rendered: list[JsonObject] = []
         for index in sorted(self._items):
-            item = _plain(self._items[index])
+            item: JsonObject = _plain(self._items[index])
+            for container in ("content", "summary"):
+                if parts := as_array(item.get(container)):
+                    item[container] = [part for part in parts if part is not None]  # None: an index that was skipped
             rendered.append({**item, "status": status} if status and index in self._open else item)
         return rendered
-
-    def texts(self) -> Iterator[str]:
-        """Every `output_text`, by (`output_index`, `content_index`)."""
-        yield from _output_texts(self.render())
 
     def digest(self) -> str:
         """The `digest` of a terminal: `sha256:` over the UTF-8 of all output text."""
@@ -158,28 +203,42 @@ class Output:
         output.size_bytes = dumped["size_bytes"]
         return output
 
-    def _replace_item(self, index: int, item: object, *, done: bool) -> None:
-        if not isinstance(item, dict):
+    def _fold_item(self, event: JsonObject, *, closes: bool) -> None:
+        index = self._item_index(event)
+        if index is None:
             return
-        self._items[index] = item if done else _fork(item)
-        self._open.discard(index) if done else self._open.add(index)
+        self.size_bytes += _growth(self._items.get(index), event["item"])
+        self._items[index] = _fork(event["item"])
+        if closes:
+            self._open.discard(index)
+        else:
+            self._open.add(index)
 
-    def _append(self, item: JsonObject, place: _Place, event: JsonObject) -> None:
-        delta = event.get("delta")
-        target = _target(item, place, event)
-        if target is None or not isinstance(delta, str):
-            return
-        current = target.get(place.field)
-        text = current if isinstance(current, _Text) else _Text([str(current or "")], 1)
-        target[place.field] = text.plus(delta)
+    def _item_index(self, event: JsonObject) -> int | None:
+        """Where an event about a whole item belongs; None if it has no item with an id, or another is there."""
+        index, item = _as_index(event.get("output_index")), as_object(event.get("item"))
+        if index is None or item is None or not isinstance(item.get("id"), str):
+            return None
+        known = self._items.get(index)
+        return index if known is None or known["id"] == item["id"] else None
 
-    def _replace_part(self, item: JsonObject, container: str, index_name: str, event: JsonObject) -> None:
-        parts, index, part = item.setdefault(container, []), event.get(index_name), event.get("part")
-        if isinstance(parts, list) and isinstance(index, int) and isinstance(part, dict):
-            if index == len(parts) < MAX_INDEX:
-                parts.append(dict(part))
-            elif 0 <= index < len(parts):
-                parts[index] = dict(part)
+    def _spot(self, event: JsonObject) -> _Spot | None:
+        """Where an event about a part or a text belongs; None if its item is not open or it has no such place."""
+        name, _, verb = event["type"].rpartition(".")
+        place, output_index = _PLACES.get(name), _as_index(event.get("output_index"))
+        if place is None or output_index not in self._open:
+            return None
+        item, index = self._items[output_index], 0
+        if place.container:
+            found = _as_index(event.get(place.position, 0))
+            if found is None or as_array(item.get(place.container, [])) is None:
+                return None
+            index = found
+        if not place.field:
+            part = as_object(event.get("part"))
+            return None if part is None else _Spot(item, place, index, part, grows=False)
+        text = event.get("delta" if verb == "delta" else place.field)
+        return _Spot(item, place, index, text, grows=verb == "delta") if isinstance(text, str) else None
 
 
 def content_digest(items: list[JsonObject]) -> str:
@@ -192,36 +251,36 @@ def content_digest(items: list[JsonObject]) -> str:
 
 def _output_texts(items: list[JsonObject]) -> Iterator[str]:
     for item in items:
-        content = item.get("content")
-        for part in content if isinstance(content, list) else ():
-            if isinstance(part, dict) and part.get("type") == "output_text" and isinstance(part.get("text"), str):
+        for entry in as_array(item.get("content")) or ():
+            part = as_object(entry)
+            if part and part.get("type") == "output_text" and isinstance(part.get("text"), str):
                 yield part["text"]
 
 
-def _target(item: JsonObject, place: _Place, event: JsonObject) -> JsonObject | None:
-    """The object that holds the field; a part that was not announced is made."""
-    if place.container is None:
-        return item
-    parts, index = item.setdefault(place.container, []), event.get(place.position, 0)
-    if not isinstance(parts, list) or not isinstance(index, int) or not 0 <= index < MAX_INDEX:
-        return None
-    if index == len(parts):
-        parts.append({"type": place.part_type, place.field: ""})
-    return parts[index] if index < len(parts) and isinstance(parts[index], dict) else None
+def _as_index(value: object) -> int | None:
+    """`value` if it can be an index; `true` cannot."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < MAX_INDEX else None
 
 
-def _finish(item: JsonObject, place: _Place, event: JsonObject) -> None:
-    target, final = _target(item, place, event), event.get(place.field)
-    if target is not None and isinstance(final, str):
-        target[place.field] = final
+def _growth(now: Any, then: Any) -> int:
+    """How many more bytes of JSON `then` is than `now`."""
+    before = 0 if now is None else len(orjson.dumps(_plain(now)))
+    return max(0, len(orjson.dumps(then)) - before)
+
+
+def _text(now: Any) -> _Text:
+    """What stands somewhere, as text that can grow."""
+    if isinstance(now, _Text):
+        return now
+    return _Text([now if isinstance(now, str) else ""], 1)
 
 
 def _fork(value: Any) -> Any:
     """Copy the containers of a JSON tree; strings, numbers and texts are shared."""
-    if isinstance(value, dict):
-        return {name: _fork(inner) for name, inner in value.items()}
-    if isinstance(value, list):
-        return [_fork(inner) for inner in value]
+    if (found := as_object(value)) is not None:
+        return {name: _fork(inner) for name, inner in found.items()}
+    if (entries := as_array(value)) is not None:
+        return [_fork(inner) for inner in entries]
     return value
 
 
@@ -229,8 +288,8 @@ def _plain(value: Any) -> Any:
     """The tree with its texts as strings."""
     if isinstance(value, _Text):
         return str(value)
-    if isinstance(value, dict):
-        return {name: _plain(inner) for name, inner in value.items()}
-    if isinstance(value, list):
-        return [_plain(inner) for inner in value]
+    if (found := as_object(value)) is not None:
+        return {name: _plain(inner) for name, inner in found.items()}
+    if (entries := as_array(value)) is not None:
+        return [_plain(inner) for inner in entries]
     return value
