@@ -15,35 +15,25 @@ from roomcast.core.response_state import Input, Status, step
 from roomcast.core.room_state import Response
 from roomcast.core.session import SYSTEM, Member
 
-__all__ = ["abandoned", "terminal", "withdrawn"]
+__all__ = ["abandoned", "cut_short", "terminal", "withdrawn"]
 
 
 def terminal(response: Response, ended: Ended, now_ms: int) -> JsonObject | None:
-    """The terminal that follows from how the stream ended; None if it can have none from this."""
+    """The terminal that follows from how the stream ended; None where it cannot end so (any more)."""
     following = step(response.status, _input(ended.ending))
     if following is None:
         return None
     event = _event(response, following, now_ms, ended)
-    shown = event["response"]
     if following is Status.CANCELLED:
-        event |= _cancelled(response, ended, now_ms)
-        return event
-    match ended.ending:
-        case Finish() as finish:
-            shown |= {name: value for name, value in finish.response.items() if name not in shown or name == "model"}
-            if following is Status.INCOMPLETE:
-                shown["incomplete_details"] = {"reason": finish.reason or "max_output_tokens"}
-            elif following is Status.FAILED:
-                shown["error"] = {
-                    "code": finish.error_code or "upstream_unavailable",
-                    "message": finish.error_message or "the model service reported a failure",
-                }
-        case UpstreamError() as error:
-            shown["error"] = {"code": error.code, "message": error.message}
-        case CutShort(reason):
-            shown["incomplete_details"] = {"reason": reason}
-        case HungUp():
-            raise AssertionError("only a cancelled response can be hung up")
+        return event | _cancelled(response, ended, now_ms)
+    event["response"] |= _explained(event["response"], following, ended.ending)
+    return event
+
+
+def cut_short(response: Response, reason: str, now_ms: int) -> JsonObject:
+    """The terminal of a running response that the rules themselves end: `incomplete` with this reason."""
+    event = _event(response, Status.INCOMPLETE, now_ms, None)
+    event["response"]["incomplete_details"] = {"reason": reason}
     return event
 
 
@@ -77,13 +67,29 @@ def _input(ending: Ending) -> Input:
             return Input.FAIL
 
 
+def _explained(shown: JsonObject, following: Status, ending: Ending) -> JsonObject:
+    """What the response object says of an ending that nobody asked for."""
+    if isinstance(ending, UpstreamError):
+        return {"error": {"code": ending.code, "message": ending.message}}
+    if isinstance(ending, CutShort):
+        return {"incomplete_details": {"reason": ending.reason}}
+    assert isinstance(ending, Finish), "only what was cancelled is hung up on"
+    theirs = {name: value for name, value in ending.response.items() if name not in shown or name == "model"}
+    if following is Status.INCOMPLETE:
+        theirs["incomplete_details"] = {"reason": ending.reason or "max_output_tokens"}
+    elif following is Status.FAILED:
+        message = ending.error_message or "the model service reported a failure"
+        theirs["error"] = {"code": ending.error_code or "upstream_unavailable", "message": message}
+    return theirs
+
+
 def _event(response: Response, following: Status, now_ms: int, ended: Ended | None) -> JsonObject:
     status = "incomplete" if following is Status.INTERRUPTED else following.value
-    output = response.output.render("incomplete")
+    output = response.output.render("completed" if following is Status.COMPLETED else "incomplete")
     shown: JsonObject = {
         **response.base,
         "status": status,
-        "output": [_in_place(response, item) for item in output],
+        "output": output,
         "usage": (ended.usage if ended else None) or None,
         "error": None,
         "incomplete_details": None,
@@ -99,27 +105,18 @@ def _event(response: Response, following: Status, now_ms: int, ended: Ended | No
         "timings": {
             "queued_ms": max(0, started_at - response.created_at),
             "first_output_ms": ended.first_output_ms if ended else None,
-            "total_ms": ended.total_ms if ended else max(0, now_ms - response.created_at),
+            "total_ms": ended.total_ms if ended else max(0, now_ms - started_at),
         },
     }
 
 
-def _in_place(response: Response, item: JsonObject) -> JsonObject:
-    """The item with its parent, also where the upstream sent it anew without one."""
-    place = response.placed.get(item.get("id", ""))
-    return {**item, "parent_id": place[0]} if place else item
-
-
 def _cancelled(response: Response, ended: Ended | None, now_ms: int) -> JsonObject:
-    cancel = response.cancel or {}
-    closed_ms = ended.ending.after_ms if ended and isinstance(ended.ending, HungUp) else None
-    if closed_ms is None:
-        closed_ms = max(0, now_ms - cancel.get("at", now_ms))
+    assert response.cancel is not None, f"{response.id} ends cancelled, but nobody asked"
+    by, reason, cancelled_at = response.cancel["by"], response.cancel["reason"], response.cancel["at"]
+    if ended is not None and isinstance(ended.ending, HungUp):
+        closed_ms = ended.ending.after_ms
+    else:  # it ended by itself meanwhile, or its runner is gone: closed by now at the latest
+        closed_ms = max(0, now_ms - cancelled_at)
     tokens = ended.usage.get("output_tokens") if ended else None
-    receipt = {
-        "by": cancel.get("by", SYSTEM.by()),
-        "reason": cancel.get("reason"),
-        "output_tokens": tokens,
-        "upstream_closed_ms": closed_ms,
-    }
-    return {"by": receipt["by"], "reason": receipt["reason"], "receipt": receipt}
+    receipt = {"by": by, "reason": reason, "output_tokens": tokens, "upstream_closed_ms": closed_ms}
+    return {"by": by, "reason": reason, "receipt": receipt}

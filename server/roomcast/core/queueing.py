@@ -6,20 +6,18 @@ with a later issue; they are refused by name until then.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from roomcast.core.batch import Batch
 from roomcast.core.errors import Refusal
 from roomcast.core.events import JsonObject
+from roomcast.core.response_state import Status
 from roomcast.core.room_state import Response, RoomState
 
-if TYPE_CHECKING:
-    from roomcast.core.rules import Batch
+__all__ = ["Turn", "admit", "queue_changed", "queue_entries", "require_served", "start", "start_next"]
 
-__all__ = ["Turn", "admit", "queue_changed", "queue_entries", "start_next"]
-
-SERVED: Final = ("enqueue", "reject")
+SERVED: Final = frozenset({"enqueue", "reject"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,16 +28,25 @@ class Turn:
     applied: str | None
 
 
+def require_served(policy: str | None) -> None:
+    """Raise `Refusal` (`not_supported`) for an `on_busy` policy of a later version."""
+    if policy is not None and policy not in SERVED:
+        raise Refusal("not_supported", f"on_busy {policy} is not served yet", param="on_busy")
+
+
 def admit(batch: Batch, wanted: str | None) -> Turn:
     """Decide whether a new prompt starts at once or waits.
 
+    Args:
+        batch: Where it is being decided.
+        wanted: The asker's `on_busy`; None leaves it to the room.
+
     Raises:
-        Refusal: `room_busy`, `queue_full`, or `not_supported` for a policy of a later version.
+        Refusal: `room_busy`, `queue_full`, `draining`, or `not_supported` for a policy of a later version.
     """
     state = batch.state
     policy = wanted or state.settings.get("on_busy") or batch.rulebook.on_busy
-    if policy not in SERVED:
-        raise Refusal("not_supported", f"on_busy {policy} is not served yet", param="on_busy")
+    require_served(policy)
     if batch.draining:
         raise Refusal("draining", "the server is about to stop; come back in a moment")
     if not state.unfinished:
@@ -71,7 +78,13 @@ def queue_entries(state: RoomState) -> list[JsonObject]:
     ]
 
 
-def start_next(batch: Batch, start: Callable[[Batch, Response], None]) -> None:
+def start(batch: Batch, response: Response) -> None:
+    """Say that a response runs from here on; committed before anybody opens the upstream."""
+    shown: JsonObject = {**response.base, "status": Status.IN_PROGRESS.value, "output": []}
+    batch.emit({"type": "response.in_progress", "response_id": response.id, "response": shown})
+
+
+def start_next(batch: Batch) -> None:
     """Start what waits first, if nothing runs and something may start."""
     state = batch.state
     if state.queue and not state.running and not batch.draining:

@@ -5,79 +5,27 @@
 Invariants
     S1  The state is a function of the log: `fold` reads nothing but the event.
     S2  A fork can be folded further, or thrown away, without being seen by its origin.
-    S3  It is bounded: the newest `state_items` items, the responses that belong to them, and
-        all open business (whose output rules.py bounds).
+    S3  It is bounded: the newest `keep_items` items, as many ended responses, of those that
+        belong to them, and all open business (which rules.py bounds).
     S4  Folding never raises on an event that was once committed.
 
-Not here: which events follow from an intent (rules.py); the shape that viewers get (snapshot.py).
+Not here: one item or one response of it (item.py, response.py); which events follow from an
+intent (rules.py); the shape that viewers get (snapshot.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from dataclasses import replace
 
 import orjson
 
-from roomcast.core.events import TERMINAL_TYPES, JsonObject
-from roomcast.core.output import Output
-from roomcast.core.response_state import ENDINGS, Status
+from roomcast.core.events import TERMINAL_TYPES, JsonObject, as_object
+from roomcast.core.item import Item
+from roomcast.core.response import Response
+from roomcast.core.response_state import Status
 
 __all__ = ["Item", "Response", "RoomState"]
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """A complete item of the conversation; `data` is its JSON as viewers get it."""
-
-    id: str
-    seq: int
-    parent_id: str | None
-    response_id: str | None
-    data: bytes
-
-    def body(self) -> JsonObject:
-        """The item as JSON."""
-        body: JsonObject = orjson.loads(self.data)
-        return body
-
-
-@dataclass(frozen=True, slots=True)
-class Response:
-    """One run of the model, as the room knows it. Replaced, never changed, but for `output` in a fork.
-
-    Attributes:
-        base: OpenAI's response object less what changes (`status`, `output`, `usage`, …).
-        prompt_id: The item that it answers.
-        by: Who asked: `{id, name}`.
-        request: OpenAI's fields that the asker set, for the upstream.
-        sequence: Next `sequence_number`.
-        tip: The newest item of its own branch: the parent of its next output item.
-        placed: Parent and seq of each output item, by item id.
-        cancel: Who cancelled, why and when (`{by, reason, at}`), once somebody did.
-        ending: What a terminal left for snapshots: `error`, `usage`, `digest`, `timings`, `receipt`, ….
-    """
-
-    id: str
-    status: Status
-    base: JsonObject
-    prompt_id: str | None
-    by: JsonObject
-    profile: str
-    request: JsonObject
-    created_at: int
-    started_at: int | None = None
-    sequence: int = 0
-    output: Output = field(default_factory=Output)
-    placed: dict[str, tuple[str | None, int]] = field(default_factory=dict[str, "tuple[str | None, int]"])
-    cancel: JsonObject | None = None
-    ending: JsonObject = field(default_factory=dict[str, Any])
-
-    @property
-    def ended(self) -> bool:
-        """Whether its one terminal is committed."""
-        return self.status in ENDINGS
 
 
 class RoomState:
@@ -145,7 +93,7 @@ class RoomState:
             seen += 1
 
     def tip_below(self, item_id: str) -> str:
-        """Where output of a response to `item_id` goes on: the head, if the prompt is on its branch."""
+        """The end of the branch that goes through `item_id`: the head if that is on it, else the item itself."""
         if self.head_item_id is not None and item_id in self.chain(self.head_item_id):
             return self.head_item_id
         return item_id
@@ -161,52 +109,59 @@ class RoomState:
         twin.queue = list(self.queue)
         twin.running = list(self.running)
         for running in self.running:
-            response = self.responses[running]
-            twin.responses[running] = replace(response, output=response.output.fork(), placed=dict(response.placed))
+            twin.responses[running] = self.responses[running].fork()
         return twin
 
-    def fold(self, event: JsonObject) -> None:
-        """Apply the next event; `event["seq"]` must be `seq` + 1."""
+    def fold(self, event: JsonObject) -> list[Item]:
+        """Apply the next event; `event["seq"]` must be `seq` + 1.
+
+        Returns:
+            The items that the event completed, also those that the state has no space to keep.
+        """
         assert event["seq"] == self.seq + 1, f"event {event['seq']} cannot follow {self.seq} in {self.name}"
         self.seq = event["seq"]
         kind: str = event["type"]
+        completed: list[Item] = []
         if kind == "room.created":
             self.title = event.get("title", "")
             self.settings = event.get("settings", {})
             self.created_at = event["at"]
         elif kind == "item.created":
-            self._fold_item(event["item"], event["seq"])
+            completed = [Item.of(event["item"], event["seq"])]
             self.head_item_id = event["item"]["id"]
         elif kind.startswith("response."):
-            self._fold_response(kind, event)
+            completed = self._fold_response(kind, event)
+        for item in completed:
+            self._keep(item)
+        return completed
 
-    def _fold_item(self, item: JsonObject, seq: int) -> None:
-        self.items[item["id"]] = Item(
-            item["id"], seq, item.get("parent_id"), item.get("response_id"), orjson.dumps(item)
-        )
-        if len(self.items) > self.keep_items:
-            self._forget_oldest()
-
-    def _forget_oldest(self) -> None:
-        """Drop the oldest item that no open response answers, and the responses that only it showed."""
-        needed = {self.responses[open_id].prompt_id for open_id in (*self.running, *self.queue)}
-        oldest = next((known for known in self.items if known not in needed), None)
-        if oldest is None:
+    def _keep(self, item: Item) -> None:
+        """Take in a new item, and drop the oldest that nothing needs if there are too many."""
+        self.items[item.id] = item
+        if len(self.items) <= self.keep_items:
             return
-        del self.items[oldest]
-        self.has_older = True
+        needed = {self.responses[open_id].prompt_id for open_id in (*self.running, *self.queue)} | {item.id}
+        oldest = next((known for known in self.items if known not in needed), None)
+        if oldest is not None:
+            del self.items[oldest]
+            self.has_older = True
+            self._forget_responses()
+
+    def _forget_responses(self) -> None:
+        """Drop ended responses that nothing shows any more."""
         shown = {item.response_id for item in self.items.values()}
-        for response in [known for known in self.responses.values() if known.prompt_id == oldest and known.ended]:
-            if response.id not in shown:
+        for response in list(self.responses.values()):
+            if response.ended and response.prompt_id not in self.items and response.id not in shown:
                 del self.responses[response.id]
 
-    def _fold_response(self, kind: str, event: JsonObject) -> None:
+    def _fold_response(self, kind: str, event: JsonObject) -> list[Item]:
         if kind == "response.created":
             self._create(event)
-            return
+            return []
         response = self.responses.get(event.get("response_id", ""))
         if response is None:
-            return
+            return []
+        completed: list[Item] = []
         if "sequence_number" in event:
             response = replace(response, sequence=event["sequence_number"] + 1)
         if kind == "response.in_progress":
@@ -217,25 +172,18 @@ class RoomState:
             cancel = {"by": event.get("by"), "reason": event.get("reason"), "at": event["at"]}
             response = replace(response, status=Status.CANCELLING, cancel=cancel)
         elif kind in TERMINAL_TYPES:
-            response = self._end(response, kind, event)
+            completed = response.items(event)
+            response = self._end(response, event)
         else:
             self._fold_output(response, kind, event)
         self.responses[response.id] = response
+        return completed
 
     def _create(self, event: JsonObject) -> None:
-        shown = event["response"]
-        response = Response(
-            id=event["response_id"],
-            status=Status(shown["status"]),
-            base={name: value for name, value in shown.items() if name not in _CHANGING},
-            prompt_id=shown.get("item_id"),
-            by=event.get("by", {}),
-            profile=shown.get("profile", "default"),
-            request=event.get("request", {}),
-            created_at=event["at"],
-            sequence=event.get("sequence_number", 0) + 1,
-        )
+        response = Response.created(event)
         self.responses[response.id] = response
+        # Whoever asks for an answer to an older item goes back there: the answer becomes a branch beside the first.
+        self.head_item_id = response.prompt_id or self.head_item_id
         if response.status is Status.QUEUED:
             self.queue.append(response.id)
 
@@ -244,38 +192,29 @@ class RoomState:
             self.queue.remove(response_id)
 
     def _fold_output(self, response: Response, kind: str, event: JsonObject) -> None:
-        if kind == "response.output_item.added" and isinstance(event.get("item"), dict):
-            item = event["item"]
-            item_id = item.get("id")
-            if isinstance(item_id, str):
-                parent_id = item.get("parent_id")
-                response.placed[item_id] = (parent_id, event["seq"])
-                if parent_id == self.head_item_id:
-                    self.head_item_id = item_id
         response.output.fold(event)
+        if kind not in {"response.output_item.added", "response.output_item.done"}:
+            return
+        item = as_object(event.get("item")) or {}
+        item_id, parent_id = item.get("id"), item.get("parent_id")
+        if isinstance(item_id, str) and item_id not in response.placed and item_id in response.output:
+            response.placed[item_id] = (parent_id, event["seq"])
+            if parent_id == self.head_item_id:
+                self.head_item_id = item_id
 
-    def _end(self, response: Response, kind: str, event: JsonObject) -> Response:
-        """Close the books: the output becomes items, and only the summary stays with the response."""
+    def _end(self, response: Response, event: JsonObject) -> Response:
+        """Close the books: the output has become items, and only the summary stays with the response."""
         self._leave_queue(response.id)
         if response.id in self.running:
             self.running.remove(response.id)
-        shown = event["response"]
-        for item in shown.get("output", ()):
-            if isinstance(item, dict) and isinstance(item.get("id"), str):
-                parent_id, seq = response.placed.get(item["id"], (item.get("parent_id"), event["seq"]))
-                self._fold_item(
-                    {**item, "parent_id": parent_id, "response_id": response.id, "at": event["at"], "seq": seq}, seq
-                )
-        ending = {name: shown[name] for name in _ENDING if shown.get(name) is not None}
-        ending |= {name: event[name] for name in ("digest", "timings", "receipt", "cause") if name in event}
-        return replace(
-            response,
-            status=Status(kind.removeprefix("response.")),
-            output=Output(),
-            placed={},
-            ending=ending,
-            request={},
-        )
+        self._forget_ended()
+        return response.ended_with(event)
+
+    def _forget_ended(self) -> None:
+        """Drop the oldest ended response if there are too many: one prompt can be asked any number of times."""
+        ended = [known.id for known in self.responses.values() if known.ended]
+        if len(ended) >= self.keep_items:
+            del self.responses[ended[0]]
 
     # -- checkpoints ----------------------------------------------------------------------------
 
@@ -292,7 +231,7 @@ class RoomState:
                     [item.id, item.seq, item.parent_id, item.response_id, orjson.Fragment(item.data)]
                     for item in self.items.values()
                 ],
-                "responses": [_dump_response(response) for response in self.responses.values()],
+                "responses": [response.dump() for response in self.responses.values()],
                 "queue": self.queue,
                 "running": self.running,
                 "head_item_id": self.head_item_id,
@@ -310,28 +249,6 @@ class RoomState:
         for item_id, seq, parent_id, response_id, body in values["items"]:
             state.items[item_id] = Item(item_id, seq, parent_id, response_id, orjson.dumps(body))
         for dumped_response in values["responses"]:
-            response = _load_response(dumped_response)
+            response = Response.load(dumped_response)
             state.responses[response.id] = response
         return state
-
-
-_CHANGING: Final = frozenset({"status", "output", "usage", "error", "incomplete_details"})
-_ENDING: Final = ("error", "usage", "incomplete_details", "model", "service_tier", "completed_at")
-
-
-def _dump_response(response: Response) -> JsonObject:
-    names = ("id", "status", "base", "prompt_id", "by", "profile", "request", "created_at", "started_at", "sequence")
-    values = {name: getattr(response, name) for name in names}
-    return {
-        **values,
-        "output": response.output.dump(),
-        "placed": response.placed,
-        "cancel": response.cancel,
-        "ending": response.ending,
-    }
-
-
-def _load_response(values: JsonObject) -> Response:
-    placed = {item_id: (parent_id, seq) for item_id, (parent_id, seq) in values["placed"].items()}
-    output, status = Output.load(values["output"]), Status(values["status"])
-    return Response(**{**values, "status": status, "output": output, "placed": placed})
