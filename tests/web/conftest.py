@@ -13,7 +13,7 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
-from playwright.async_api import Browser, Page
+from playwright.async_api import Page
 
 from tests.support.chromium import chromium
 
@@ -48,16 +48,15 @@ def modules() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-async def browser(anyio_backend: str) -> AsyncIterator[Browser]:
-    async with chromium() as started:
-        yield started
+async def tab(anyio_backend: str) -> AsyncIterator[Page]:
+    """One tab for the tests of a file: a new one for each test would take longer than the test."""
+    async with chromium() as browser:
+        yield await browser.new_page()
 
 
 @pytest.fixture
-async def page(browser: Browser, modules: str) -> AsyncIterator[Page]:
-    """A blank page whose modules can be imported as `/name.js`."""
-    context = await browser.new_context()
-    opened = await context.new_page()
-    await opened.goto(f"{modules}/")
-    yield opened
-    await context.close()
+async def page(tab: Page, modules: str) -> AsyncIterator[Page]:
+    """A blank page, freshly loaded, whose modules can be imported as `/name.js`."""
+    await tab.goto(f"{modules}/")
+    yield tab
+    await tab.goto("about:blank")
