@@ -33,7 +33,7 @@ _ARGUMENTS = (
 )
 
 
-@dataclass(slots=True)
+@dataclass  # without slots: Playwright keeps something on the object whose method listens
 class Troubles:
     """What went wrong in one page.
 
