@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -73,3 +74,51 @@ async def running(*arguments: str, folder: Path | None = None, **more: str) -> A
         finally:
             if process.returncode is None:
                 process.kill()
+
+
+class Terminal:
+    """A process that believes that a person sits in front of it."""
+
+    def __init__(self, process: Process, descriptor: int) -> None:
+        self._process = process
+        self._descriptor = descriptor
+        self.shown = ""
+
+    async def until(self, text: str) -> str:
+        """Wait until `text` is on the screen, and give everything that was written to it."""
+        with anyio.fail_after(30):
+            while text not in self.shown:
+                await anyio.wait_readable(self._descriptor)
+                self.shown += os.read(self._descriptor, 65_536).decode(errors="replace")
+        return self.shown
+
+    def type(self, text: str) -> None:
+        os.write(self._descriptor, text.encode())
+
+    async def stop(self, with_signal: signal.Signals) -> int:
+        """Send a signal, as a key would, and give the exit status."""
+        self._process.send_signal(with_signal)
+        return await self.status()
+
+    async def status(self) -> int:
+        with anyio.fail_after(30):
+            return await self._process.wait()
+
+
+@asynccontextmanager
+async def in_terminal(*arguments: str) -> AsyncGenerator[Terminal]:
+    """Start it in a terminal of its own."""
+    ours, its = pty.openpty()
+    command = [sys.executable, "-m", "roomcast", *arguments]
+    seen = environment(TERM="xterm-256color")
+    process = await anyio.open_process(command, stdin=its, stdout=its, stderr=its, env=seen, start_new_session=True)
+    os.close(its)
+    try:
+        async with process:
+            try:
+                yield Terminal(process, ours)
+            finally:
+                if process.returncode is None:
+                    process.kill()
+    finally:
+        os.close(ours)

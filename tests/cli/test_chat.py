@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import pty
 import signal
-import sys
 
-import anyio
 import pytest
 
-from tests.cli.program import environment, roomcast, running
+from tests.cli.program import in_terminal, roomcast, running
 from tests.client.scripted import Peer, created, delta, said, scripted, terminal
 
 pytestmark = pytest.mark.anyio
@@ -40,29 +36,11 @@ async def test_the_keyboard_ends_it_with_130() -> None:
 
 
 async def test_a_terminal_gets_a_prompt_and_does_not_see_its_own_line_twice() -> None:
-    master, slave = pty.openpty()
-    command = [sys.executable, "-m", "roomcast", "chat", "lobby", "--url"]
-    shown = b""
-    async with scripted(answers_once) as server:
-        process = await anyio.open_process(
-            [*command, server.url], stdin=slave, stdout=slave, stderr=slave, env=environment(TERM="xterm")
-        )
-        os.close(slave)
-        async with process:
-            while b"> " not in shown:
-                shown += await _read(master)
-            os.write(master, b"hi\n")
-            while b"Hello\r\n" not in shown:
-                shown += await _read(master)
-            os.write(master, b"/quit\n")
-            with anyio.fail_after(10):
-                assert await process.wait() == 0
-    os.close(master)
-    assert b"[lobby: 1 here." in shown
-    assert b"Ada: hi" not in shown
-
-
-async def _read(descriptor: int) -> bytes:
-    with anyio.fail_after(10):
-        await anyio.wait_readable(descriptor)
-    return os.read(descriptor, 65_536)
+    async with scripted(answers_once) as server, in_terminal("chat", "lobby", "--url", server.url) as terminal:
+        await terminal.until("> ")
+        terminal.type("hi\n")
+        await terminal.until("assistant: Hello\r\n")
+        terminal.type("/quit\n")
+        assert await terminal.status() == 0
+    assert "[lobby: 1 here." in terminal.shown
+    assert "Ada: hi" not in terminal.shown

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
+import anyio
 import pytest
 
 from roomcast.core.events import JsonObject
-from tests.cli.program import roomcast
+from tests.cli.program import in_terminal, roomcast
 from tests.client.scripted import Peer, created, delta, scripted, terminal
 
 pytestmark = pytest.mark.anyio
@@ -50,6 +51,30 @@ async def test_with_wait_it_prints_the_final_text_and_succeeds() -> None:
         done = await roomcast("send", "lobby", "Why?", "--wait", "--url", server.url)
     assert (done.stdout, done.stderr, done.returncode) == ("Because.\n", "", 0)
     assert heard[-1]["respond"] == "always"
+
+
+async def test_in_a_terminal_the_text_appears_as_it_comes_and_again_if_the_model_started_over() -> None:
+    go_on = anyio.Event()
+
+    async def over(peer: Peer) -> None:
+        await peer.joined()
+        await peer.reply(await peer.receive(), item_id="msg_1", seq=1, response_id="resp_1")
+        await peer.say(created(1), delta(2, "Wrong"))
+        await go_on.wait()
+        superseded = {
+            "type": "response.attempt_superseded",
+            "seq": 3,
+            "response_id": "resp_1",
+            "item_ids": ["msg_resp_1"],
+        }
+        await peer.say(superseded, delta(4, "Right") | {"item_id": "msg_2"}, terminal(5))
+        await peer.gone()
+
+    async with scripted(over) as server, in_terminal("send", "lobby", "?", "--wait", "--url", server.url) as screen:
+        await screen.until("Wrong")
+        go_on.set()
+        assert await screen.until("\r\n\r\nRight\r\n") == "WrongRight\r\n\r\nRight\r\n"
+        assert await screen.status() == 0
 
 
 async def test_with_wait_an_answer_that_did_not_complete_fails_with_the_reason() -> None:

@@ -57,6 +57,14 @@ async def test_a_store_that_is_in_use_is_one_clear_line(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+async def test_a_store_that_is_damaged_is_one_clear_line(tmp_path: Path) -> None:
+    (tmp_path / "roomcast.db").write_bytes(b"this was a database once " * 1_000)
+    done = await roomcast("serve", "--port", "0", "--data", str(tmp_path))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.splitlines()[-1].startswith("roomcast: ")
+    assert "Traceback" not in done.stderr
+
+
 async def test_settings_that_are_wrong_are_a_line_each_and_the_status_is_2(tmp_path: Path) -> None:
     done = await roomcast("serve", "--port", "70000", "--data", str(tmp_path), ROOMCAST_SERVER__HOSST="x")
     assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 2)

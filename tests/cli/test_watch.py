@@ -9,7 +9,7 @@ import sys
 import anyio
 import pytest
 
-from tests.cli.program import environment, roomcast, running
+from tests.cli.program import environment, in_terminal, roomcast, running
 from tests.client.scripted import Peer, created, delta, said, scripted, snapshot, terminal
 
 pytestmark = pytest.mark.anyio
@@ -41,6 +41,18 @@ async def test_pieces_appear_at_once_a_lost_connection_is_told_and_the_keyboard_
     async with scripted(breaks, goes_on) as server, running("watch", "lobby", "--url", server.url) as program:
         assert await program.until("Hello") == "Ada: hi\nassistant: Hello"
         assert await program.stop(signal.SIGINT) == 130
+
+
+async def test_a_terminal_gets_a_view_that_grows_in_place() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.joined()
+        await peer.say(created(1), delta(2, "Hello"))
+        await peer.gone()
+
+    async with scripted(script) as server, in_terminal("watch", "lobby", "--url", server.url) as terminal:
+        await terminal.until("lobby · live")
+        await terminal.until("Hello")
+        assert await terminal.stop(signal.SIGINT) == 130
 
 
 async def test_a_reader_that_goes_away_ends_it_without_a_word() -> None:

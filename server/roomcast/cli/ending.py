@@ -12,7 +12,7 @@ from typing import NoReturn
 
 import typer
 
-__all__ = ["complain", "run_client"]
+__all__ = ["INTERRUPTED", "complain", "run_client"]
 
 INTERRUPTED = 130
 PIPE_CLOSED = 141

@@ -50,9 +50,12 @@ Name = Annotated[
 RoomName = Annotated[str, typer.Argument(help="Name of the room.", metavar="ROOM", callback=_room, show_default=False)]
 
 Host = Annotated[str | None, typer.Option(help="Address to listen on.", metavar="HOST", show_default="127.0.0.1")]
-Port = Annotated[int | None, typer.Option(help="Port to listen on; 0 chooses one.", metavar="PORT", show_default="8080")]
+Port = Annotated[
+    int | None, typer.Option(help="Port to listen on; 0 chooses one.", metavar="PORT", show_default="8080")
+]
 Data = Annotated[
-    Path | None, typer.Option(help="Folder of the store; made if need be.", metavar="DIR", show_default="./roomcast-data")
+    Path | None,
+    typer.Option(help="Folder of the store; made if need be.", metavar="DIR", show_default="./roomcast-data"),
 ]
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="TOML file with settings.", metavar="FILE")]
 Workers = Annotated[int | None, typer.Option(help="Processes that serve.", metavar="N", show_default="1")]

@@ -6,7 +6,7 @@ import os
 
 import typer
 
-from roomcast.cli.ending import complain
+from roomcast.cli.ending import INTERRUPTED, complain
 from roomcast.cli.options import ConfigFile, Data, Host, Port, Workers, settings_flags
 
 __all__ = ["serve"]
@@ -35,13 +35,15 @@ def serve(
             complain(problem)
         raise typer.Exit(2) from None
 
-    from roomcast import wiring
-
     try:
+        from roomcast import wiring
+
         raise typer.Exit(wiring.run(settings, announce=_announce))
     except ServerError as error:
         complain(str(error))
         raise typer.Exit(1) from None
+    except KeyboardInterrupt:  # while everything was still being imported
+        raise typer.Exit(INTERRUPTED) from None
 
 
 def _announce(line: str) -> None:
