@@ -1,4 +1,4 @@
-"""Tests of roomcast/wiring.py: starting, refusing to start, and stopping, in this process."""
+"""Tests of roomcast/wiring/house.py: starting, refusing to start, and stopping, in this process."""
 
 from __future__ import annotations
 
