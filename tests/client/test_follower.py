@@ -178,7 +178,9 @@ def test_signals_are_handed_over_and_kept() -> None:
     wire = a_wire()
     wire.say({"type": "presence.updated", "room": "lobby", "joined": [{"id": "bob"}], "count": 2})
     wire.say({"type": "server.draining", "retry_after_ms": 1_500}, {"type": "session.expiring", "in_s": 9})
-    assert wire.got() == [("presence.updated", None), ("server.draining", None), ("session.expiring", None)]
+    wire.say({"type": "subscriber.lagging", "room": "lobby", "behind_events": 9, "behind_ms": 1, "policy": "coalesce"})
+    kinds = ["presence.updated", "server.draining", "session.expiring", "subscriber.lagging"]
+    assert wire.got() == [(kind, None) for kind in kinds]
     assert (wire.follower.roster.count, wire.follower.come_back_s, wire.follower.token_expires) == (2, 1.5, True)
 
 
