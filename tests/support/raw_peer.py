@@ -148,10 +148,12 @@ class RawPeer:
         return first & 0x0F, self._take(size)
 
     def heard(self) -> dict[str, Any]:
-        """The next text message; what controls the connection is passed over."""
+        """The next text message; pings are answered."""
         while True:
             opcode, payload = self.next_frame()
             assert opcode != CLOSE, f"closed: {payload!r}"
+            if opcode == PING:
+                self.frame(PONG, payload)
             if opcode == TEXT:
                 message: dict[str, Any] = json.loads(payload)
                 return message

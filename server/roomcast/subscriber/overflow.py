@@ -40,6 +40,11 @@ class Overflow:
                 self._paused.discard(pump)
                 continue
             waiting_bytes = pump.sink.buffered_bytes()
+            if not waiting_bytes:
+                # It was found full below high water, so no transport tells that it is not any more.
+                self._paused.discard(pump)
+                pump.resume()
+                continue
             if pump.progress_bytes < 0 or waiting_bytes < pump.progress_bytes:
                 if pump.progress_bytes >= 0:
                     pump.progress_at_s = now_s

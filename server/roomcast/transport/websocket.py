@@ -190,6 +190,18 @@ class WebSocketConnection(asyncio.Protocol):
 
     # -- due from the wheel ---------------------------------------------------------------------
 
+    def suspect(self) -> int | None:
+        """Its descriptor if it counts as writable and bytes wait, which may be for the loop or for the peer."""
+        if self._pump is None or not self._pump.writable or not self._transport.get_write_buffer_size():
+            return None
+        descriptor: int = self._transport.get_extra_info("socket").fileno()
+        return descriptor
+
+    def refuse(self) -> None:
+        """The kernel takes nothing: the connection counts as full, however little waits for it."""
+        if self._pump is not None:
+            self._pump.pause()
+
     def abort(self) -> None:
         """Drop the socket now."""
         if self._pump is not None:

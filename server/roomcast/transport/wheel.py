@@ -1,7 +1,8 @@
 """One wheel for everything that is due by time, instead of a timer or task per connection.
 
     four times a second: full sockets (overflow), close frames unanswered, heads that never end
-    once a second:       one slot of the keepalive ring, presence and head beacons, rooms to forget
+    once a second:       one slot of the keepalive ring, sockets that fell silent below high water,
+                         presence and head beacons, rooms to forget
 
 A connection sits in one of `ping_interval_s` slots, so that each is visited once an interval
 and the visits spread evenly.
@@ -10,6 +11,7 @@ and the visits spread evenly.
 from __future__ import annotations
 
 import logging
+import select
 from itertools import count
 from typing import Protocol
 
@@ -104,6 +106,7 @@ class Wheel:
             self._cut(now_s)
             if turn % round(1 / TICK_S) == 0:
                 self._visit(turn // round(1 / TICK_S), now_s)
+                self._find_full()
                 for fanout in desk.fanouts():
                     fanout.tick(now_s)
                 hub.sweep(desk.occupied)
@@ -136,6 +139,18 @@ class Wheel:
                 break  # arrivals are in order
             del self._arrived[connection]
             connection.expire()
+
+    def _find_full(self) -> None:
+        """Find sockets that refuse bytes too few to fill a buffer: they too have their write deadline."""
+        suspects = {
+            descriptor: connection for connection in self._slot_of if (descriptor := connection.suspect()) is not None
+        }
+        if suspects:
+            poll = select.poll()
+            for descriptor in suspects:
+                poll.register(descriptor, select.POLLOUT)
+            for descriptor in suspects.keys() - {descriptor for descriptor, _ in poll.poll(0)}:
+                suspects[descriptor].refuse()
 
     def _visit(self, turn: int, now_s: float) -> None:
         for connection in list(self._ring[turn % len(self._ring)]):
