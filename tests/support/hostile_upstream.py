@@ -21,7 +21,7 @@ import struct
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 __all__ = [
     "CLOSE",
@@ -266,9 +266,8 @@ class _Peer(asyncio.Protocol):
         self._writable.set()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        transport.set_write_buffer_limits(high=64 * 1024)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's are not of asyncio's class
+        self._transport.set_write_buffer_limits(high=64 * 1024)
         self._number = self._upstream.connected(self)
 
     def data_received(self, data: bytes) -> None:

@@ -207,6 +207,7 @@ async def test_u16_a_packed_answer_is_refused_and_never_unpacked() -> None:
             call = await ask(adapter)
             assert call.error is not None
             assert call.error.code == code
+            assert ("packed" in call.error.message) == (status == 200)
         assert upstream.requests[0].headers["accept-encoding"] == "identity"
 
 
@@ -338,7 +339,7 @@ async def test_a_service_without_a_key_is_asked_all_the_same() -> None:
             max_connections=1,
         )
         async with service.ask("chat/completions", {"model": "half a pair \ud83c"}) as reply:
-            assert reply.content_type == "text/event-stream"
+            assert b"Hi" in b"".join([chunk async for chunk in reply.chunks])
         await service.close()
         request = upstream.requests[0]
         assert (request.method, request.path) == ("POST", "/v1/chat/completions")

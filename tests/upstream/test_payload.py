@@ -39,6 +39,7 @@ ANY_TEXT = st.text(st.characters(exclude_categories=()) | st.sampled_from("\ud83
 )
 def test_objects_are_parsed_as_servers_send_them(data: bytes, value: object, ragged: bool) -> None:
     assert parse_object(data) == (value, ragged)
+    orjson.dumps(mend(parse_object(data)[0]))
 
 
 @pytest.mark.parametrize(

@@ -184,7 +184,8 @@ async def test_u12_odd_events_change_nothing() -> None:
         delta(""),
         delta(7),
         delta(["Hi"]),
-        delta("a", item_id=["x"], output_index=0),
+        delta("", logprobs=[{"token": "x"}]),
+        delta("a", item_id=["x"], output_index=0, logprobs={"not": "a list"}),
         delta("b", item_id={"x": 1}, output_index=[0]),
         {"type": "response.output_item.added", "output_index": "x", "item": {"id": 5, "type": ["x"], "call_id": 7}},
         {"type": "response.output_item.done", "item": None},
@@ -194,6 +195,7 @@ async def test_u12_odd_events_change_nothing() -> None:
     )
     assert call.text == "ab"
     assert call.finish == Finish("completed")
+    assert not any("logprobs" in event for event in call.events), "merging deltas joins them as lists"
 
 
 async def test_u12_a_repeated_event_counts_once_if_its_number_says_so() -> None:

@@ -14,8 +14,6 @@ import tiktoken
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roomcast.core.events import JsonObject
-from roomcast.core.ports import UpstreamRequest
 from roomcast.upstream import tokens
 from roomcast.upstream.tokens import O200K_PATTERN, O200K_SHA256, Tokens
 
@@ -92,18 +90,6 @@ def test_a_long_text_is_estimated_from_samples(loaded: Tokens) -> None:
     text = "".join(f"Paragraph {number} says that the room is a log.\n" for number in range(2_000))
     exact = len(_encoding_of(loaded).encode_ordinary(text))
     assert abs(loaded.count(text) - exact) < 0.02 * exact
-
-
-def test_a_requests_input_is_counted_with_what_the_format_adds(loaded: Tokens) -> None:
-    items: list[JsonObject] = [
-        {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Hello world"}]},
-        {"type": "message", "role": "assistant", "content": "Hello world"},
-        {"type": "function_call", "name": "Hello", "arguments": " world"},
-        {"type": "function_call_output", "output": [{"type": "input_image", "image_url": "data:,x"}, None]},
-    ]
-    request = UpstreamRequest("resp_1", "a-model", items, "Hello world")
-    assert loaded.count_input(request) == 3 * 4 + 3 + 3 + 2 * 4
-    assert loaded.count_input(UpstreamRequest("resp_1", "a-model", [])) == 3
 
 
 @pytest.mark.anyio

@@ -50,14 +50,15 @@ def build_upstream(
     from roomcast.upstream.connection import ModelService
     from roomcast.upstream.responses_api import ResponsesUpstream
 
-    host = urlsplit(base_url).hostname if base_url else None
+    url = urlsplit(base_url or "")
+    nearby = url.scheme == "http" and url.hostname in ("localhost", "127.0.0.1", "::1")
     service = ModelService(
         settings,
         base_url=base_url,
         api_key=api_key,
-        direct=simulated or host in ("localhost", "127.0.0.1", "::1"),
+        direct=simulated or nearby,
         max_connections=limits.generations + _SPARE_CONNECTIONS,
     )
-    place = "demo" if simulated else host or "openai"
+    place = "demo" if simulated else url.hostname or "openai"
     adapter = ResponsesUpstream if settings.api == "responses" else ChatCompletionsUpstream
     return adapter(service, name=f"{place} ({settings.api})", simulated=simulated, new_id=new_id, limits=limits)

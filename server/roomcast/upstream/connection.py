@@ -63,13 +63,11 @@ class Reply:
     """An answer with a good status, not read yet.
 
     Attributes:
-        content_type: Its media type in lower case, without parameters; empty if it has none.
         chunks: Its body as it arrives, at most 64 KiB at a time.
         complete: Set it when everything of interest was read: the rest may be waited for a moment.
     """
 
     def __init__(self, response: httpx2.Response) -> None:
-        self.content_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
         self.chunks: AsyncGenerator[bytes] = response.aiter_raw()
         self.complete = False
         self._response = response

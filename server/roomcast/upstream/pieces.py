@@ -168,7 +168,7 @@ class Pieces:
     def _begin(self, first: bytes) -> None:
         """Tell by its first character what this answer is; its type is often missing or wrong."""
         self._begun = True
-        if first == b"<" or self._reply.content_type == "text/html":
+        if first == b"<":
             raise bad_response("a page instead of an answer")
         if first in (b"{", b"["):
             self._whole = bytearray()

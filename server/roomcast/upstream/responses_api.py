@@ -199,8 +199,8 @@ class ResponsesTranslator:
             item: JsonObject = {"id": ours, "type": item_type, "status": "in_progress", "content": []}
             item |= _BEFORE_TEXT[item_type]
             yield {"type": "response.output_item.added", "output_index": index, "item": item}
-        if not event.get("logprobs"):
-            event.pop("logprobs", None)  # an empty list, on every delta
+        if not as_list(event.get("logprobs")):
+            event.pop("logprobs", None)  # usually an empty list, on every delta; merging joins what is not
         event = self._clean(kind, event, ours)
         if not delta.isascii() or not self._halves.idle:
             event["delta"] = delta = self._halves.join(_place(kind, event), delta)

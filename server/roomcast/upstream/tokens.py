@@ -8,7 +8,8 @@ Invariants
     T1  Nothing is fetched, ever. `tiktoken` would download its tables, so its registry is not asked.
     T2  `count` never raises and its time is bounded, whatever the text.
 
-`scripts/build_o200k.py` makes the table's file.
+`scripts/build_o200k.py` makes the table's file. What a chat format adds to the text is the
+runner's to add.
 """
 
 from __future__ import annotations
@@ -16,15 +17,10 @@ from __future__ import annotations
 import base64
 import gzip
 import hashlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import anyio.to_thread
-
-from roomcast.core.events import JsonObject
-from roomcast.core.ports import UpstreamRequest
-from roomcast.upstream.payload import as_list, as_object
 
 if TYPE_CHECKING:
     import tiktoken
@@ -60,10 +56,6 @@ _PIECES: Final = 16
 _CHARACTERS_A_TOKEN: Final = 4
 """While there is no table. English prose has a little more, other languages less."""
 
-_MESSAGE_TOKENS: Final = 3
-_PRIMING_TOKENS: Final = 3
-"""What chat formats add to each message and before the answer (OpenAI's cookbook)."""
-
 
 class Tokens:
     """Counts tokens; roughly until `load` is done."""
@@ -98,27 +90,6 @@ class Tokens:
         # `ordinary`: what a user types is text, also where it looks like a special token.
         counted = sum(len(self._encoding.encode_ordinary(piece)) for piece in pieces)
         return counted if length <= _PIECES * _PIECE_CHARACTERS else round(counted * length / sum(map(len, pieces)))
-
-    def count_input(self, request: UpstreamRequest) -> int:
-        """Tokens of the instructions and items that a request sends."""
-        texts = [text for item in request.input for text in _texts(item)]
-        overhead = _MESSAGE_TOKENS * len(request.input) + _PRIMING_TOKENS
-        if request.instructions:
-            texts.append(request.instructions)
-            overhead += _MESSAGE_TOKENS
-        return overhead + sum(map(self.count, texts))
-
-
-def _texts(item: JsonObject) -> Iterator[str]:
-    """The strings of an item that the model reads."""
-    for name in ("content", "output", "name", "arguments"):
-        value = item.get(name)
-        if isinstance(value, str):
-            yield value
-        for part in as_list(value):
-            text = as_object(part).get("text")
-            if isinstance(text, str):
-                yield text
 
 
 def _read_o200k() -> tiktoken.Encoding:
