@@ -10,7 +10,7 @@ readers of Server-Sent Events, late joiners and resuming clients each read it fr
 
     cli/            one file per verb
     config/         flag > environment > file > default: the only reader of the environment
-    wiring.py       builds everything, owns the task tree
+    wiring/         builds everything, owns the task tree
 
     core/           the rules, without any I/O
     dialects/       events of the log ⇄ other vocabularies
@@ -29,7 +29,7 @@ readers of Server-Sent Events, late joiners and resuming clients each read it fr
 To use it from a program:
 
     async with roomcast.connect("http://127.0.0.1:8080", room="lobby") as room: ...    client/room.py
-    async with roomcast.serve(settings) as server: ...                                wiring.py
+    async with roomcast.serve(settings) as server: ...                                wiring/
 
 Importing the package is cheap: both names are resolved on their first use.
 """
