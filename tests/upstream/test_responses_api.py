@@ -145,13 +145,15 @@ async def test_ids_of_items_and_calls_are_ours_and_the_same_throughout() -> None
         {"type": "response.output_item.added", "output_index": 2, "item": {"id": "mcpr_theirs", "type": "new_kind"}},
         {"type": "response.output_item.added", "output_index": 3, "item": approval},
         {"type": "response.web_search_call.searching", "item_id": "ws_theirs", "output_index": 4},
+        {"type": "response.new_tool.delta", "item_id": "nt_theirs", "call_id": "call_theirs", "delta": "x"},
         COMPLETED,
     )
     assert "theirs" not in str(call.events)
     assert [event.get("item_id") or event.get("call_id") or event["item"]["id"] for event in call.events] == [
         *("rs_ours1", "rs_ours1", "fc_ours2", "fc_ours2", "fc_ours2", "fc_ours2", "call_ours3"),
-        *("item_ours4", "item_ours5", "item_ours6"),
+        *("item_ours4", "item_ours5", "item_ours6", "item_ours7"),
     ]
+    assert call.events[-1]["call_id"] == "call_ours3"
     assert {event["item"]["call_id"] for event in call.events if "call_id" in event.get("item", {})} == {"call_ours3"}
     assert call.of_type("output_item.added")[-1]["item"]["approval_request_id"] == "item_ours4"
 

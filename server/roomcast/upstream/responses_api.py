@@ -199,9 +199,11 @@ class ResponsesTranslator:
             item: JsonObject = {"id": ours, "type": item_type, "status": "in_progress", "content": []}
             item |= _BEFORE_TEXT[item_type]
             yield {"type": "response.output_item.added", "output_index": index, "item": item}
+        elif ours is None and "item_id" in event:
+            ours = self._ids.open(theirs, index, None)
         if not as_list(event.get("logprobs")):
             event.pop("logprobs", None)  # usually an empty list, on every delta; merging joins what is not
-        event = self._clean(kind, event, ours)
+        event = self._clean(kind, self._renamed(event), ours)
         if not delta.isascii() or not self._halves.idle:
             event["delta"] = delta = self._halves.join(_place(kind, event), delta)
         if delta:
