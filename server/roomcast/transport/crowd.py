@@ -33,6 +33,16 @@ class Crowd:
         self._buckets: OrderedDict[str, Bucket] = OrderedDict()
         self.connections = 0
 
+    @property
+    def addresses(self) -> int:
+        """Addresses with a connection."""
+        return len(self._open)
+
+    @property
+    def rates(self) -> int:
+        """Addresses whose rate is remembered."""
+        return len(self._buckets)
+
     def enter(self, address: str) -> None:
         """Count a connection in. Raises `Rejected` (429, 503); call `leave` for each that was let in."""
         self.knock(address)
