@@ -105,7 +105,7 @@ def test_R3_whoever_stops_in_time_is_told_why_it_is_closed(server: Server, sent:
 def test_R3_too_many_commands_are_refused_until_there_is_time(server: Server) -> None:
     with RawPeer.upgraded(server.port) as peer:
         peer.send(PING_COMMAND * 220)
-        outcomes = [peer.heard() for _ in range(220)]
+        outcomes = [peer.hear() for _ in range(220)]
         refused = [got["error"] for got in outcomes if not got["ok"]]
         assert {error["code"] for error in refused} == {"rate_limited"}
         assert all(error["retryable"] and error["retry_after_ms"] > 0 for error in refused)

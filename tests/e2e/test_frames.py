@@ -144,7 +144,7 @@ def test_what_follows_a_close_frame_is_not_acted_on(server: Server) -> None:
 def test_what_precedes_a_bad_frame_is_acted_on_and_answered(server: Server) -> None:
     with RawPeer.upgraded(server.port) as peer:
         peer.send(encode_frame(TEXT, PING_COMMAND) + encode_frame(3))
-        assert peer.heard()["id"] == "p1"
+        assert peer.hear()["id"] == "p1"
         assert peer.goodbye() == 1002
 
 
@@ -168,7 +168,7 @@ def test_frames_in_the_segment_of_the_upgrade_are_read(server: Server) -> None:
     with RawPeer(server.port) as peer:
         peer.send(upgrade_head(server.port) + encode_frame(TEXT, PING_COMMAND))
         assert peer.response()[0] == 101
-        assert peer.heard()["id"] == "p1"
+        assert peer.hear()["id"] == "p1"
 
 
 @pytest.mark.parametrize("cut", [1, 2, 3])
@@ -180,7 +180,7 @@ def test_frames_behind_a_head_that_is_torn_at_its_end_are_read(server: Server, c
         _let_it_be_read(server)
         peer.send(head[-cut:] + encode_frame(TEXT, PING_COMMAND))
         assert peer.response()[0] == 101
-        assert peer.heard()["id"] == "p1"
+        assert peer.hear()["id"] == "p1"
 
 
 def test_a_half_close_is_a_goodbye(server: Server) -> None:

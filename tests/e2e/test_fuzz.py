@@ -123,7 +123,7 @@ def answers(peer: RawPeer, expected: int) -> Counter[str]:
     """The outcomes of `expected` messages, and not one more."""
     codes: Counter[str] = Counter()
     while codes.total() < expected:
-        got = peer.heard()
+        got = peer.hear()
         if got["type"] in {"reply", "error"}:
             codes[got["error"]["code"] if not got.get("ok") else "ok"] += 1
     return codes

@@ -71,7 +71,7 @@ def peer(server: Server) -> Generator[RawPeer]:
 )
 def test_I1_what_is_no_json_object_is_answered_invalid_json(peer: RawPeer, text: str) -> None:
     peer.text(text)
-    got = peer.heard()
+    got = peer.hear()
     assert (got["type"], got["error"]["code"], got["error"]["retryable"]) == ("error", "invalid_json", False)
     assert peer.reply("session.ping")["ok"]
 
@@ -94,14 +94,14 @@ def test_I1_a_command_that_no_reply_can_name_is_answered_by_an_error(
     peer: RawPeer, command: dict[str, Any], code: str
 ) -> None:
     peer.text(json.dumps(command))
-    got = peer.heard()
+    got = peer.hear()
     assert (got["type"], got["error"]["code"], got["error"]["param"]) == ("error", code, "id")
 
 
 def test_the_20th_error_within_a_minute_closes_4400(peer: RawPeer) -> None:
     for number in range(20):
         peer.text("{" if number % 2 else "{}")
-    errors = [peer.heard() for _ in range(20)]
+    errors = [peer.hear() for _ in range(20)]
     assert {got["type"] for got in errors} == {"error"}
     assert peer.goodbye() == 4400
 

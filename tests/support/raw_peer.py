@@ -14,12 +14,25 @@ import json
 import socket
 import struct
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeAlias
 
-__all__ = ["BINARY", "CLOSE", "CONTINUATION", "PING", "PONG", "TEXT", "Gone", "RawPeer", "encode_frame", "upgrade_head"]
+__all__ = [
+    "BINARY",
+    "CLOSE",
+    "CONTINUATION",
+    "PING",
+    "PONG",
+    "TEXT",
+    "Gone",
+    "Heard",
+    "RawPeer",
+    "encode_frame",
+    "upgrade_head",
+]
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 PATIENCE_S = 15.0
+Heard: TypeAlias = dict[str, Any]
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 
 
@@ -61,6 +74,9 @@ def encode_frame(
 class RawPeer:
     """One connection.
 
+    Attributes:
+        heard: Every message that was waited for or passed over, in order.
+
     Args:
         receive_buffer_bytes: What the kernel takes for us before the server notices that we do not read.
     """
@@ -71,6 +87,7 @@ class RawPeer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
         self.socket.settimeout(PATIENCE_S)
         self.socket.connect(("127.0.0.1", port))
+        self.heard: list[Heard] = []
         self._buffer = bytearray()
         self._sent = 0
 
@@ -147,7 +164,7 @@ class RawPeer:
             (size,) = struct.unpack("!Q", self._take(8))
         return first & 0x0F, self._take(size)
 
-    def heard(self) -> dict[str, Any]:
+    def hear(self) -> Heard:
         """The next text message; pings are answered."""
         while True:
             opcode, payload = self.next_frame()
@@ -155,17 +172,18 @@ class RawPeer:
             if opcode == PING:
                 self.frame(PONG, payload)
             if opcode == TEXT:
-                message: dict[str, Any] = json.loads(payload)
+                message: Heard = json.loads(payload)
+                self.heard.append(message)
                 return message
 
-    def until_type(self, kind: str, **fields: Any) -> dict[str, Any]:
+    def until_type(self, kind: str, **fields: Any) -> Heard:
         """The next message of this type whose fields are as given."""
         while True:
-            got = self.heard()
+            got = self.hear()
             if got["type"] == kind and all(got.get(name) == value for name, value in fields.items()):
                 return got
 
-    def reply(self, kind: str, **fields: Any) -> dict[str, Any]:
+    def reply(self, kind: str, **fields: Any) -> Heard:
         """Send a command and wait for its reply."""
         return self.until_type("reply", id=self.command(kind, **fields))
 
