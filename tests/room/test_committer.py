@@ -251,6 +251,23 @@ def test_prompts_and_terminals_are_synced_and_deltas_are_not() -> None:
     virtual_time.run(scenario())
 
 
+def test_history_has_also_what_one_commit_brought_and_the_state_could_not_keep() -> None:
+    async def scenario() -> None:
+        async with a_rig(limits=Limits(state_items=3)) as rig:
+            ann = rig.viewer("ann")
+            await ann.join("lobby")
+            rig.store.gate = anyio.Event()
+            ids = [ann.send("message.create", "lobby", content=str(index), respond="never") for index in range(10)]
+            await anyio.sleep(1)
+            rig.store.gate.set()
+            for command_id in ids:
+                assert (await ann.reply_to(command_id))["ok"]
+            page = (await ann.command("history.list", "lobby", limit=20))["result"]["items"]
+            assert [item["content"][0]["text"] for item in page] == [str(index) for index in reversed(range(10))]
+
+    virtual_time.run(scenario())
+
+
 async def _read(store: FaultyStore, room: str) -> Sequence[Record]:
     read = await store.read(room, 0, 100)
     assert isinstance(read, Events)

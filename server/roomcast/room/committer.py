@@ -26,7 +26,7 @@ import structlog
 
 from roomcast.core.backoff import full_jitter
 from roomcast.core.errors import Refusal, StorageDamaged, StorageError, StorageFull
-from roomcast.core.events import TERMINAL_TYPES, JsonObject, Record, encode_events
+from roomcast.core.events import TERMINAL_TYPES, Record, encode_events
 from roomcast.core.intents import Ended, Produced, Recovered
 from roomcast.core.ports import (
     Append,
@@ -190,7 +190,7 @@ class Committer:
                 if event["type"] == "response.in_progress"
             ],
             released=[event["response_id"] for event in batch.events if event["type"] in TERMINAL_TYPES],
-            items=_new_items(batch),
+            items=[ItemRow(item.id, item.seq, item.data) for item in batch.items],
             checkpoint=checkpoint,
             unfinished=batch.state.unfinished,
             title=batch.state.title if batch.state.title != room.state.title else None,
@@ -294,22 +294,6 @@ class Committer:
         events = sum(len(append.records) for append in appends)
         self._observer.time("roomcast_commit_batch_events", events)
         self._observer.count("roomcast_events_committed_total", events)
-
-
-def _new_items(batch: Batch) -> list[ItemRow]:
-    """Items that this batch completes, for the archive: a message, or the output of an ended response."""
-    rows: list[ItemRow] = []
-    for event in batch.events:
-        if event["type"] == "item.created":
-            rows.append(_row(batch.state, event["item"]))
-        elif event["type"] in TERMINAL_TYPES:
-            rows.extend(_row(batch.state, item) for item in event["response"]["output"] if "id" in item)
-    return rows
-
-
-def _row(state: RoomState, item: JsonObject) -> ItemRow:
-    known = state.items[item["id"]]
-    return ItemRow(known.id, known.seq, known.data)
 
 
 def _storage_refusal(error: StorageError) -> Refusal:
