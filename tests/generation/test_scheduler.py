@@ -100,6 +100,29 @@ def test_a_cancel_before_the_upstream_answered_is_honoured() -> None:
     virtual_time.run(scenario())
 
 
+def test_a_cancel_in_the_commit_that_starts_a_response_ends_it_and_nothing_is_opened() -> None:
+    async def scenario() -> None:
+        async with a_rig(said("a", 5.0, "b")) as rig:
+            ann = rig.viewer("ann")
+            await ann.join("lobby")
+            rig.store.gate = anyio.Event()
+            ann.send("message.create", "elsewhere", content="hold the store", respond="never")
+            await anyio.sleep(1)
+            asked = ann.send("message.create", "lobby", content="talk")
+            stop = ann.send("response.cancel", "lobby")
+            await anyio.sleep(1)
+            rig.store.gate.set()
+            assert (await ann.reply_to(stop))["result"]["status"] == "cancelling"
+            response_id = (await ann.reply_to(asked))["result"]["response_id"]
+            done = await ann.until_type("response.cancelled", response_id)
+            assert done["receipt"]["upstream_closed_ms"] == 0
+            assert rig.upstream.requests == []
+            again = await ann.ask("lobby", "still there?")
+            assert again["status"] == "in_progress"
+
+    virtual_time.run(scenario())
+
+
 @pytest.mark.parametrize("tokens", range(6))
 def test_a_cancel_at_any_token_ends_once_with_exactly_the_text_before_it(tokens: int) -> None:
     async def scenario() -> None:
@@ -156,6 +179,9 @@ def test_a_queued_prompt_can_be_withdrawn_and_never_reaches_the_model() -> None:
             assert reply["result"]["status"] == "cancelled"
             done = await ann.until_type("response.cancelled", queued["response_id"])
             assert done["reason"] == "withdrawn"
+            late = await rig.viewer("late").join("lobby")
+            [shown] = [shown for shown in late["snapshot"]["responses"] if shown["id"] == queued["response_id"]]
+            assert (shown["status"], shown["reason"]) == ("cancelled", "withdrawn")
             await ann.until_type("response.completed")
             await anyio.sleep(1)
             assert len(rig.upstream.requests) == 1
@@ -231,6 +257,7 @@ def test_after_a_crash_what_ran_is_interrupted_and_what_waited_starts() -> None:
 def test_only_so_many_generations_run_at_once() -> None:
     async def scenario() -> None:
         async with a_rig(said("a", 10.0), limits=Limits(generations=1)) as rig:
+            await anyio.sleep(100)
             ann = rig.viewer("ann")
             for room in ("a", "b"):
                 await ann.join(room)
@@ -239,7 +266,8 @@ def test_only_so_many_generations_run_at_once() -> None:
             assert len(rig.upstream.requests) == 1
             reply = await ann.command("response.cancel", "b")
             assert reply["ok"]
-            await ann.until(lambda got: got["type"] == "response.cancelled" and got["room"] == "b")
+            stopped = await ann.until(lambda got: got["type"] == "response.cancelled" and got["room"] == "b")
+            assert stopped["timings"]["total_ms"] == 1_000, "counted from when it was said to run"
             await ann.until(lambda got: got["type"] == "response.completed" and got["room"] == "a")
             assert len(rig.upstream.requests) == 1
 

@@ -71,5 +71,5 @@ class Limits:
 
     # all generations
     generations: int = 100
-    upstream_line_bytes: int = 1 * MIB
+    upstream_line_bytes: int = 4 * MIB
     upstream_event_bytes: int = 256 * KIB

@@ -19,7 +19,7 @@ __all__ = ["Response"]
 
 _CHANGING: Final = frozenset({"status", "output", "usage", "error", "incomplete_details"})
 _ENDING: Final = ("error", "usage", "incomplete_details", "model", "service_tier", "completed_at")
-_ENDING_BESIDE: Final = ("digest", "timings", "receipt", "cause")
+_ENDING_BESIDE: Final = ("digest", "timings", "receipt", "reason", "cause")
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ import structlog
 
 from roomcast.core.attempts import wait_before_retry
 from roomcast.core.errors import UpstreamError
-from roomcast.core.events import JsonObject, encode, is_delta
+from roomcast.core.events import JsonObject, is_delta
 from roomcast.core.intents import CutShort, Ended, Ending
 from roomcast.core.ports import Clock, Finish, Observer, Piece, TokenCounter, Upstream, UpstreamRequest
 from roomcast.core.settings import UpstreamSettings
@@ -37,14 +37,15 @@ class Generation:
     """One run of the model and what was measured of it.
 
     Attributes:
+        started_at_s: When its room was told that it runs, monotonic; it may have waited for a place since.
         scope: Cancelled when the room does not want it any more.
         unwanted_at_s: When that was, monotonic.
     """
 
     room: Room
     request: UpstreamRequest
+    started_at_s: float
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
-    started_at_s: float = 0.0
     first_output_at_s: float | None = None
     unwanted_at_s: float | None = None
     tries: int = 0
@@ -79,7 +80,6 @@ class Runner:
 
         Cancelling the caller hangs up; what is known of the generation then is `ended`'s to tell.
         """
-        generation.started_at_s = self._clock.monotonic_s()
         return self.ended(generation, await self._attempts(generation))
 
     def ended(self, generation: Generation, ending: Ending) -> Ended:
@@ -180,7 +180,7 @@ class Runner:
         if finish is not None and finish.usage is not None:
             return {**finish.usage, "source": "reported"}
         request = generation.request
-        said = encode([part.get("text", "") for item in request.input for part in item.get("content", ())]).decode()
+        said = "\n".join(part.get("text", "") for item in request.input for part in item.get("content", ()))
         input_tokens = self._tokens.count(said) + self._tokens.count(request.instructions) + 3 * len(request.input) + 3
         output_tokens = self._tokens.count("".join(generation.produced))
         return {
