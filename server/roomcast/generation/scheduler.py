@@ -81,10 +81,13 @@ class Scheduler:
         """Nothing to do: output waits for the store, and the runner knows its bounds."""
 
     def _start(self, room: Room, response_id: str) -> None:
-        response = room.state.responses[response_id]
-        if response.status is not Status.IN_PROGRESS:
-            return  # ended or cancelled in the very same batch
-        generation = Generation(room, self._request(room, response))
+        response = room.state.responses.get(response_id)
+        if response is None or response.ended:
+            return  # in the very same batch
+        generation = Generation(room, self._request(room, response), started_at_s=self._clock.monotonic_s())
+        if response.status is Status.CANCELLING:  # in the very same batch: there is nothing to hang up on
+            room.end(self._runner.ended(generation, HungUp(after_ms=0)))
+            return
         self._running[response_id] = generation
         self._observer.gauge("roomcast_generations_running", len(self._running))
         self._tasks.start_soon(self._run, generation, name=f"generation {response_id}")
