@@ -376,7 +376,8 @@ class Rig:
         self.overflow.tick(now_s)
         for fanout in self.desk.fanouts():
             fanout.tick(now_s)
-        self.hub.sweep(self.desk.occupied)
+        for room in self.hub.sweep(self.desk.occupied):
+            self.desk.forget(room)
 
 
 @asynccontextmanager

@@ -97,9 +97,14 @@ class Hub:
             log.info("rooms_recovered", rooms=len(names))
         return len(names)
 
-    def sweep(self, occupied: Callable[[Room], bool]) -> None:
-        """Forget rooms that nobody has needed for a while; their state is a checkpoint and a tail away."""
+    def sweep(self, occupied: Callable[[Room], bool]) -> list[Room]:
+        """Forget rooms that nobody has needed for a while; their state is a checkpoint and a tail away.
+
+        Returns:
+            The rooms that were forgotten: whatever else holds on to them lets go.
+        """
         now_s = self._clock.monotonic_s()
+        forgotten: list[Room] = []
         for room in list(self._rooms.values()):
             if occupied(room) or not room.idle:
                 room.busy_at_s = now_s
@@ -107,7 +112,8 @@ class Hub:
                 if room.since_checkpoint > 0:
                     room.save()  # forgotten at the next sweep
                 else:
-                    del self._rooms[room.name]
+                    forgotten.append(self._rooms.pop(room.name))
+        return forgotten
 
     async def flush(self) -> None:
         """Wait until everything that is in line now is decided and committed."""

@@ -106,6 +106,7 @@ class Room:
         self._wake = wake
         self._waiting: list[Pending] = []
         self._under_way: dict[ReceiptKey, Pending] = {}
+        self._unsettled = 0
         self._relieved = anyio.Event()
 
     # -- where it stands ------------------------------------------------------------------------
@@ -117,8 +118,8 @@ class Room:
 
     @property
     def idle(self) -> bool:
-        """Whether nothing waits and nothing runs."""
-        return not self._waiting and not self._under_way and not self.state.unfinished
+        """Whether nothing waits, nothing is being committed and nothing runs."""
+        return not self._unsettled and not self.state.unfinished
 
     # -- asking ---------------------------------------------------------------------------------
 
@@ -182,6 +183,7 @@ class Room:
             await self._relieved.wait()
 
     def _add(self, pending: Pending) -> None:
+        self._unsettled += 1
         self._waiting.append(pending)
         self._wake(self)
 
@@ -198,6 +200,7 @@ class Room:
 
     def settled(self, pending: Pending, outcome: bytes | Refusal) -> None:
         """An intent is decided for good."""
+        self._unsettled -= 1
         if pending.key is not None:
             self._under_way.pop(pending.key, None)
         if isinstance(pending.intent, Produced):

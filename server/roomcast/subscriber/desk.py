@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from typing import TypeAlias
-from weakref import WeakKeyDictionary
 
 from roomcast.core.commands import PresenceUpdate, RoomJoin
 from roomcast.core.errors import Refusal
@@ -49,7 +48,7 @@ class Desk:
 
     def __init__(self, shared: Shared) -> None:
         self._shared = shared
-        self._fanouts: WeakKeyDictionary[Room, Fanout] = WeakKeyDictionary()
+        self._fanouts: dict[Room, Fanout] = {}
 
     def fanout(self, room: Room) -> Fanout:
         """The fan-out of a room."""
@@ -57,6 +56,10 @@ class Desk:
         if fanout is None:
             fanout = self._fanouts[room] = Fanout(room, self._shared)
         return fanout
+
+    def forget(self, room: Room) -> None:
+        """The room is not in memory any more; nobody followed it."""
+        self._fanouts.pop(room, None)
 
     def fanouts(self) -> Iterator[Fanout]:
         """All fan-outs."""

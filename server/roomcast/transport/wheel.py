@@ -109,7 +109,8 @@ class Wheel:
                 self._find_full()
                 for fanout in desk.fanouts():
                     fanout.tick(now_s)
-                hub.sweep(desk.occupied)
+                for room in hub.sweep(desk.occupied):
+                    desk.forget(room)
                 self._observe(hub, desk)
 
     def end_all(self, why: Disconnect) -> None:

@@ -1,0 +1,61 @@
+"""Tests of roomcast/room/hub.py: forgetting rooms, recovery, the end."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+
+import anyio
+
+from roomcast.core.limits import Limits
+from tests.support import virtual_time
+from tests.support.rig import Rig, a_rig
+
+
+async def pass_time(rig: Rig, seconds: int) -> None:
+    for _ in range(seconds):
+        await anyio.sleep(1)
+        rig.tick()
+
+
+def test_a_room_that_nobody_needs_is_forgotten_whole_and_comes_back_as_it_was() -> None:
+    async def scenario() -> None:
+        async with a_rig(limits=Limits(idle_room_s=5)) as rig:
+            ann = rig.viewer("ann")
+            await ann.join("lobby")
+            await ann.ask("lobby", "remember me", respond="never")
+            position, room = rig.room("lobby").position, weakref.ref(rig.room("lobby"))
+            await pass_time(rig, 20)
+            assert rig.hub.loaded, "somebody follows it"
+            await ann.command("room.leave", "lobby")
+            await pass_time(rig, 20)
+            assert rig.hub.loaded == []
+            assert list(rig.desk.fanouts()) == []
+            await ann.join("elsewhere")  # the committer's last round is another one
+            gc.collect()
+            assert room() is None, "nothing holds on to it"
+            joined = await ann.join("lobby")
+            assert joined["seq"] == position.seq
+            assert joined["snapshot"]["items"][0]["content"][0]["text"] == "remember me"
+
+    virtual_time.run(scenario())
+
+
+def test_a_room_is_not_forgotten_while_a_join_is_under_way() -> None:
+    async def scenario() -> None:
+        async with a_rig(limits=Limits(idle_room_s=5)) as rig:
+            ann, bob = rig.viewer("ann"), rig.viewer("bob")
+            await bob.ask("lobby", "first", respond="never")
+            await rig.hub.save()
+            await anyio.sleep(20)
+            rig.store.gate = anyio.Event()
+            bob.send("message.create", "elsewhere", content="hold the store", respond="never")
+            join = ann.send("room.join", "lobby")
+            await anyio.sleep(0.1)
+            rig.tick()
+            rig.store.gate.set()
+            await ann.reply_to(join)
+            told = await bob.ask("lobby", "second", respond="never")
+            await ann.until(lambda got: got.get("seq") == told["seq"] and got["type"] == "item.created")
+
+    virtual_time.run(scenario())
