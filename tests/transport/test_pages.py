@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+import anyio
 import pytest
-from playwright.async_api import Page
+from playwright.async_api import Browser, Page
 
 from tests.support.chromium import chromium
-from tests.transport.serving import Served, serving
+from tests.transport.serving import Served, eventually, serving
 
 pytestmark = pytest.mark.anyio
 
@@ -28,6 +29,12 @@ DIRECTIVES = {
 async def served(anyio_backend: str) -> AsyncIterator[Served]:
     async with serving() as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+async def browser(anyio_backend: str) -> AsyncIterator[Browser]:
+    async with chromium() as started:
+        yield started
 
 
 @pytest.mark.parametrize("path", ["/", "/r/lobby"])
@@ -91,19 +98,58 @@ async def test_no_address_leads_out_of_the_folder(served: Served, path: str) -> 
         assert (await sock.read_all()).startswith("HTTP/1.1 404")
 
 
+async def test_a12_a_file_is_never_cut_into_ranges(served: Served) -> None:
+    whole = await served.http.get("/assets/app.js")
+    asked = await served.http.get("/assets/app.js", headers={"range": "bytes=" + ",".join(["0-"] * 1_000)})
+    assert (asked.status_code, asked.content) == (200, whole.content)
+
+
 @pytest.mark.browser
-async def test_the_page_runs_in_a_browser_without_a_breach_of_its_policy(served: Served) -> None:
+async def test_a_page_of_ours_can_follow_a_room_with_the_event_source_of_its_browser(
+    served: Served, browser: Browser
+) -> None:
+    """And comes back by itself to where it was, when its stream ends."""
+    follow = """() => new Promise((done) => {
+        const got = [];
+        globalThis.source = new EventSource("/v1/rooms/watched/events?member=ann");
+        source.onmessage = (message) => {
+            const event = JSON.parse(message.data);
+            if (event.seq) got.push([event.type, message.lastEventId.split(":").at(-1)]);
+            if (event.type === "item.created" && event.item.content[0].text === "last") done(got);
+        };
+    })"""
+    got: list[list[str]] = []
+    page = await browser.new_page()
+    await page.goto(f"http://{served.host}/livez")
+    async with anyio.create_task_group() as tasks:
+
+        async def talk() -> None:
+            await eventually(lambda: served.subscribers("watched"))
+            await served.say("watched", "first")
+            served.end_all()
+            await served.say("watched", "while away")
+            await eventually(lambda: served.subscribers("watched"))
+            await served.say("watched", "last")
+
+        tasks.start_soon(talk)
+        got += await page.evaluate(follow)
+    await page.close()
+    assert got == [["room.reset", "1"], ["item.created", "2"], ["item.created", "3"], ["item.created", "4"]]
+
+
+@pytest.mark.browser
+async def test_the_page_runs_in_a_browser_without_a_breach_of_its_policy(served: Served, browser: Browser) -> None:
     """Trusted Types and the policy hold against what the page does; a string still cannot become HTML."""
-    async with chromium() as browser:
-        page = await browser.new_page()
-        troubles: list[str] = []
-        page.on("console", lambda message: troubles.append(message.text) if message.type == "error" else None)
-        page.on("pageerror", lambda error: troubles.append(str(error)))
-        await page.goto(f"http://{served.host}/r/lobby")
-        await page.wait_for_selector("textarea", timeout=10_000)
-        assert troubles == []
-        assert await attempt(page, "document.body.innerHTML = '<b>x</b>'") == "TypeError"
-        assert await attempt(page, "trustedTypes.createPolicy('any', {createHTML: (text) => text})") == "TypeError"
+    page = await browser.new_page()
+    troubles: list[str] = []
+    page.on("console", lambda message: troubles.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: troubles.append(str(error)))
+    await page.goto(f"http://{served.host}/r/lobby")
+    await page.wait_for_selector("textarea", timeout=10_000)
+    assert troubles == []
+    assert await attempt(page, "document.body.innerHTML = '<b>x</b>'") == "TypeError"
+    assert await attempt(page, "trustedTypes.createPolicy('any', {createHTML: (text) => text})") == "TypeError"
+    await page.close()
 
 
 async def attempt(page: Page, script: str) -> str:

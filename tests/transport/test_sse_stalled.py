@@ -147,6 +147,18 @@ async def test_l1_a_drain_does_not_wait_for_a_reader_that_does_not_read() -> Non
         await nobody_follows(served)
 
 
+async def test_a_server_in_a_hurry_leaves_no_stalled_socket_behind() -> None:
+    """Past its patience, the HTTP server cancels what still runs, and looks after no socket."""
+    async with serving(limits=replace(SMALL, write_deadline_s=60.0)) as served:
+        with await stalled(served):
+            for _ in range(40):
+                await served.say("lobby", "x" * 10_000)
+            for task in list(served.server.server_state.tasks):
+                task.cancel()
+            await freed(served, 0)
+        await nobody_follows(served)
+
+
 def pumps(served: Served) -> list[Any]:
     return [subscriber.pump for subscriber in served.desk.fanout(served.hub.room("lobby")).subscribers]
 

@@ -237,6 +237,9 @@ class Events:
             try:
                 await self._join(stream, command)
                 await _until_either_ends(stream, receive)
+            except anyio.get_cancelled_exc_class():
+                stream.abort()  # the server is in a hurry, and will not look after the socket
+                raise
             finally:
                 stream.pump.close()
         finally:
