@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import struct
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, cast
 
@@ -47,6 +48,7 @@ __all__ = ["PATH", "SUBPROTOCOL", "WebSocketConnection"]
 log = structlog.get_logger()
 
 MAX_FRAGMENTS: Final = 256  # of one message: however small, each costs as much as a frame
+_RESET: Final = struct.pack("ii", 1, 0)
 TCP_NOTSENT_LOWAT: Final = getattr(socket, "TCP_NOTSENT_LOWAT", 25)  # Linux; Python names it from 3.12 on
 
 
@@ -203,9 +205,16 @@ class WebSocketConnection(asyncio.Protocol):
             self._pump.pause()
 
     def abort(self) -> None:
-        """Drop the socket now."""
+        """Drop the socket now; with a reset where bytes wait that the peer does not take.
+
+        Without it the kernel would go on for minutes to offer a stalled peer what it holds, and the
+        peer would not learn that it was dropped.
+        """
         if self._pump is not None:
             self._pump.close()
+        if self.state is not SessionState.CLOSED and self._transport.get_write_buffer_size():
+            sock = self._transport.get_extra_info("socket")
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         self._transport.abort()
 
     def expire(self) -> None:
