@@ -17,16 +17,8 @@ from roomcast.core.limits import Limits
 from roomcast.core.settings import ServerSettings, Settings
 from roomcast.transport.sse import joining
 from tests.support.rig import FaultyStore, said
-from tests.transport.serving import (
-    Served,
-    SseEvent,
-    coverage,
-    events_of,
-    eventually,
-    nobody_follows,
-    serving,
-    text_of,
-)
+from tests.transport.readers import SseEvent, coverage, events_of, text_of
+from tests.transport.serving import Served, eventually, nobody_follows, serving
 
 pytestmark = pytest.mark.anyio
 

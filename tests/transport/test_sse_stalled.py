@@ -13,19 +13,8 @@ import pytest
 
 from roomcast.core.limits import Limits
 from tests.support.rig import said
-from tests.transport.serving import (
-    PATIENCE_S,
-    EventReader,
-    RawSocket,
-    Served,
-    SseEvent,
-    coverage,
-    events_of,
-    eventually,
-    nobody_follows,
-    serving,
-    text_of,
-)
+from tests.transport.readers import PATIENCE_S, EventReader, RawSocket, SseEvent, coverage, events_of, text_of
+from tests.transport.serving import Served, eventually, nobody_follows, serving
 
 pytestmark = pytest.mark.anyio
 
