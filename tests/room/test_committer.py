@@ -9,10 +9,10 @@ import orjson
 import pytest
 
 from roomcast.core.errors import StorageError, StorageFull, StorageUnavailable
-from roomcast.core.events import Record, encode_events
+from roomcast.core.events import JsonObject, Record, encode_events
 from roomcast.core.intents import Opened
 from roomcast.core.limits import Limits
-from roomcast.core.ports import Append, Committed, Conflict, Events
+from roomcast.core.ports import Append, Committed, Conflict, Events, Expired
 from tests.support import virtual_time
 from tests.support.rig import FaultyStore, ScriptedUpstream, a_rig, said
 
@@ -150,6 +150,116 @@ def test_a_conflict_is_folded_in_and_the_same_intent_is_decided_again() -> None:
     virtual_time.run(scenario())
 
 
+def test_who_only_comes_to_watch_needs_nothing_of_a_store_that_is_full() -> None:
+    async def scenario() -> None:
+        async with a_rig(said("a", 1.0, "b", 500.0)) as rig:
+            ann, bob = rig.viewer("ann"), rig.viewer("bob")
+            await ann.join("lobby")
+            await ann.ask("lobby", "talk")
+            await ann.until_text("lobby", "a")
+            rig.store.fail_with = StorageFull("full")
+            await ann.until_type("room.degraded")
+            joined = await bob.join("lobby")
+            assert joined["snapshot"]["responses"][0]["output"][0]["content"][0]["text"] == "a"
+            assert (await bob.command("room.leave", "lobby"))["ok"]
+            refused = await bob.command("room.join", "a-room-to-be-made")
+            assert refused["error"]["code"] == "storage_full"
+            await bob.join("lobby")
+            rig.store.fail_with = None
+            await bob.until_text("lobby", "b")
+
+    virtual_time.run(scenario())
+
+
+def test_a_round_is_no_larger_than_one_write_may_be_and_the_rest_follows_in_order() -> None:
+    async def scenario() -> None:
+        async with a_rig() as rig:
+            ann, bob = rig.viewer("ann"), rig.viewer("bob")
+            await ann.join("lobby")
+            await bob.join("lobby")
+            rig.store.gate = anyio.Event()
+            texts = [str(index) * 30_000 for index in range(10, 50)]
+            ids = [ann.send("message.create", "lobby", content=text, respond="never") for text in texts]
+            await anyio.sleep(1)
+            bob.socket.stall()
+            rig.store.gate.set()
+            for command_id in ids:
+                assert (await ann.reply_to(command_id))["ok"]
+            assert bob.socket.buffered_bytes() < 2 * rig.limits.batch_bytes
+            told = [got["item"]["content"][0]["text"] for got in ann.events("lobby") if got["type"] == "item.created"]
+            assert told == texts
+            bob.socket.read_on()
+            await bob.until(lambda got: got.get("seq") == rig.room("lobby").state.seq)
+            assert len(bob.events("lobby")) == len(texts)
+
+    virtual_time.run(scenario())
+
+
+def test_a_log_that_was_renamed_starts_every_viewer_anew() -> None:
+    async def scenario() -> None:
+        async with a_rig(said("one ", 5.0, "two ", 5.0, "three")) as rig:
+            ann, slow = rig.viewer("ann"), rig.viewer("slow")
+            await ann.join("lobby")
+            await slow.join("lobby")
+            await ann.ask("lobby", "count")
+            await ann.until_text("lobby", "one ")
+            slow.socket.stall()
+            position = rig.room("lobby").position
+            rig.store.rename("lobby", "ep_other")
+            reset = await ann.until_type("room.reset")
+            assert (reset["reason"], reset["epoch"]) == ("epoch_changed", "ep_other")
+            assert reset["seq"] == position.seq, "surviving events keep their number"
+            await ann.until_type("response.completed")
+            slow.socket.read_on()
+            await slow.until_type("response.completed")
+            for viewer in (ann, slow):
+                assert [got["reason"] for got in viewer.received if got["type"] == "room.reset"] == ["epoch_changed"]
+                place = next(index for index, got in enumerate(viewer.received) if got["type"] == "room.reset")
+                start = viewer.received[place]["seq"]
+                after = [got for got in viewer.received[place + 1 :] if "seq" in got]
+                covered = [seq for got in after for seq in range(first_seq(got), got["seq"] + 1)]
+                assert covered == list(range(start + 1, rig.room("lobby").state.seq + 1))
+
+    virtual_time.run(scenario())
+
+
+def test_a_renamed_log_in_which_a_response_has_ended_stops_its_generation() -> None:
+    async def scenario() -> None:
+        async with a_rig(said("one ", 50.0, "two")) as rig:
+            ann = rig.viewer("ann")
+            await ann.join("lobby")
+            before = rig.room("lobby").position
+            await ann.ask("lobby", "count")
+            await ann.until_text("lobby", "one ")
+            rig.store.rename("lobby", "ep_other", cut_behind=before.seq)
+            told = await ann.ask("lobby", "and now?", respond="never")
+            assert told["seq"] == before.seq + 1
+            await anyio.sleep(1)
+            assert rig.upstream.hung_up == 1
+
+    virtual_time.run(scenario())
+
+
+def test_a_conflict_whose_winner_cannot_be_read_at_once_leaves_no_hole() -> None:
+    async def scenario() -> None:
+        store = Unreadable()
+        async with a_rig(store=store) as rig:
+            ann = rig.viewer("ann")
+            await ann.join("lobby")
+            room = rig.room("lobby")
+            seq = room.state.seq + 1
+            foreign = {**orjson.loads((await _read(store, "lobby"))[0].data), "seq": seq, "type": "room.updated"}
+            batch = Append(room="lobby", epoch=room.epoch, expected_seq=seq - 1, records=encode_events([foreign]))
+            await FaultyStore.append(store, [batch])
+            store.failures = 1
+            refused = await ann.command("message.create", "lobby", content="hello", respond="never")
+            assert refused["error"]["code"] == "unavailable"
+            asked = await ann.ask("lobby", "hello", respond="never")
+            assert [got["seq"] for got in ann.events("lobby")] == [seq, asked["seq"]]
+
+    virtual_time.run(scenario())
+
+
 def test_a_copy_of_a_command_gets_the_first_answer_and_has_no_second_effect() -> None:
     async def scenario() -> None:
         async with a_rig() as rig:
@@ -266,6 +376,23 @@ def test_history_has_also_what_one_commit_brought_and_the_state_could_not_keep()
             assert [item["content"][0]["text"] for item in page] == [str(index) for index in reversed(range(10))]
 
     virtual_time.run(scenario())
+
+
+def first_seq(event: JsonObject) -> int:
+    seq: int = event["seq_from"] if "seq_from" in event else event["seq"]
+    return seq
+
+
+class Unreadable(FaultyStore):
+    """Fails its next `failures` reads."""
+
+    failures = 0
+
+    async def read(self, room: str, after: int, limit: int) -> Events | Expired:
+        if self.failures:
+            self.failures -= 1
+            raise StorageUnavailable("gone")
+        return await super().read(room, after, limit)
 
 
 async def _read(store: FaultyStore, room: str) -> Sequence[Record]:

@@ -22,7 +22,7 @@ import orjson
 from roomcast.core.errors import Disconnect, Refusal, StorageError
 from roomcast.core.events import JsonObject, Record
 from roomcast.core.limits import Limits
-from roomcast.core.ports import Append, Committed, Conflict, Finish, Piece, UpstreamRequest
+from roomcast.core.ports import Append, Committed, Conflict, Finish, Head, Piece, UpstreamRequest
 from roomcast.core.profile import Profile
 from roomcast.core.rules import Rulebook
 from roomcast.core.session import Member, Role
@@ -125,6 +125,18 @@ class FaultyStore(MemoryStore):
         self.fail_with: StorageError | None = None
         self.gate: anyio.Event | None = None
         self.appended: list[Append] = []
+
+    def rename(self, room: str, epoch: str, *, cut_behind: int | None = None) -> None:
+        """Give a room's log another name, as after a loss; `cut_behind`: what follows this seq is the loss."""
+        stored = self._rooms[room]
+        seq = stored.head.seq if cut_behind is None else cut_behind
+        stored.head = Head(room, epoch, seq, stored.head.floor)
+        del stored.records[seq - stored.head.floor :]
+        stored.checkpoint = None
+
+    def lose(self, room: str, count: int) -> None:
+        """The newest events are gone, and the head does not know."""
+        del self._rooms[room].records[-count:]
 
     async def append(self, batches: Sequence[Append]) -> Sequence[Committed | Conflict]:
         await anyio.lowlevel.checkpoint()  # a real store is never done in the same step

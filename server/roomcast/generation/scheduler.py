@@ -80,6 +80,13 @@ class Scheduler:
     def degraded(self, room: Room, reason: str | None) -> None:
         """Nothing to do: output waits for the store, and the runner knows its bounds."""
 
+    def jumped(self, room: Room, reason: str) -> None:
+        """Stop what the room, as it stands now, does not want any more."""
+        for response_id, generation in self._running.items():
+            response = room.state.responses.get(response_id)
+            if generation.room is room and (response is None or response.status is not Status.IN_PROGRESS):
+                self._stop(response_id)
+
     def _start(self, room: Room, response_id: str) -> None:
         response = room.state.responses.get(response_id)
         if response is None or response.ended:

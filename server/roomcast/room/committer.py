@@ -27,7 +27,7 @@ import structlog
 from roomcast.core.backoff import full_jitter
 from roomcast.core.errors import Refusal, StorageDamaged, StorageError, StorageFull
 from roomcast.core.events import TERMINAL_TYPES, Record, encode_events
-from roomcast.core.intents import Ended, Produced, Recovered
+from roomcast.core.intents import Ended, Opened, Produced, Recovered
 from roomcast.core.ports import (
     Append,
     Clock,
@@ -62,7 +62,7 @@ class _Plan:
 
     room: Room
     batch: Batch
-    pendings: list[Pending]
+    pendings: list[Pending] = field(default_factory=list[Pending])
     outcomes: list[bytes | Refusal] = field(default_factory=list[bytes | Refusal])
     receipts: list[Receipt] = field(default_factory=list[Receipt])
     records: list[Record] = field(default_factory=list[Record])
@@ -118,25 +118,31 @@ class Committer:
         taken = [(room, pendings) for room in ready if (pendings := room.take())]
         try:
             known = await self._receipts(taken)
-            plans = [self._plan(room, pendings, known) for room, pendings in taken]
         except StorageError as error:
             await self._fail(taken, error)
             return
+        plans = [self._plan(room, pendings, known) for room, pendings in taken]
         appends = [plan.append for plan in plans if plan.append is not None]
         started_s = self._clock.monotonic_s()
         try:
             outcomes = iter(await self._event_log.append(appends) if appends else ())
         except StorageError as error:
-            await self._fail(taken, error)
+            for plan in plans:
+                if plan.append is None:
+                    self._settle(plan)
+            await self._fail([(plan.room, plan.pendings) for plan in plans if plan.append is not None], error)
             return
         if appends:
             self._observe(appends, self._clock.monotonic_s() - started_s)
             self._failures = 0
+        conflicts: list[_Plan] = []
         for plan in plans:
             if plan.append is None or isinstance(next(outcomes), Committed):
                 self._settle(plan)
             else:
-                await self._give_way(plan)
+                conflicts.append(plan)
+        for plan in conflicts:
+            await self._give_way(plan)
 
     # -- deciding -------------------------------------------------------------------------------
 
@@ -145,13 +151,21 @@ class Committer:
         return await self._rooms.receipts(keys) if keys else {}
 
     def _plan(self, room: Room, pendings: list[Pending], known: Mapping[ReceiptKey, Receipt]) -> _Plan:
+        """Decide what waits, until there is as much as one write to every viewer may be; the rest waits on."""
         now_ms = self._clock.now_ms()
         batch = Batch(room.state, self._rulebook, now_ms, draining=self.draining)
-        plan = _Plan(room, batch, pendings)
-        for pending in pendings:
+        plan = _Plan(room, batch)
+        size_bytes = 0
+        for place, pending in enumerate(pendings):
+            if size_bytes >= self._rulebook.limits.batch_bytes:
+                room.put_back(pendings[place:])
+                self.wake(room)
+                break
+            plan.pendings.append(pending)
             plan.outcomes.append(self._decide(plan, pending, known))
-        if batch.events:
-            plan.records = encode_events(batch.events)
+            records = encode_events(batch.events[len(plan.records) :])
+            plan.records += records
+            size_bytes += sum(len(record.data) for record in records)
         if batch.events or plan.receipts or (room.checkpoint_wanted and batch.state.exists):
             plan.append = self._append(plan)
         return plan
@@ -217,15 +231,16 @@ class Committer:
         room.put_back(plan.pendings)
         self._observer.count("roomcast_append_conflicts_total")
         try:
-            await self.catch_up(room)
-        except StorageError:
-            room.loaded = False
+            await self._catch_up(room)
+        except StorageError as error:
+            await self._fail([(room, room.take())], error)
+            return
         self.wake(room)
 
-    async def catch_up(self, room: Room) -> None:
-        """Fold what other writers appended, and tell the readers."""
+    async def _catch_up(self, room: Room) -> None:
+        """Fold what other writers appended, and tell the readers; where that cannot be, the room is loaded anew."""
         head = await self._event_log.head(room.name)
-        if head is None or head.epoch != room.epoch:
+        if head is None or head.epoch != room.epoch or head.seq < room.state.seq:
             room.loaded = False
             return
         while room.state.seq < head.seq:
@@ -239,21 +254,28 @@ class Committer:
             room.advance(state, read.records, events, own=False)
 
     async def _fail(self, taken: Sequence[tuple[Room, list[Pending]]], error: StorageError) -> None:
-        """The store refused: refuse commands, keep what already happened, and try again in a moment."""
+        """The store refused: refuse commands, keep what already happened, and try again in a moment.
+
+        Whoever only visits a room that is in memory needs nothing of the store.
+        """
         self._failures += 1
         refusal = _storage_refusal(error)
         if self._failures == 1:
             log.error("append_failed", error=type(error).__name__, rooms=len(taken))
         self._observer.count("roomcast_append_failures_total", error=type(error).__name__)
+        waiting: list[Room] = []
         for room, pendings in taken:
-            kept = [pending for pending in pendings if isinstance(pending.intent, Produced | Ended | Recovered)]
-            room.put_back(kept)
-            if kept:
-                room.degrade(refusal.code)
+            lost = isinstance(error, StorageDamaged) and not room.loaded  # what cannot be read is never decided
+            kept: list[Pending] = []
             for pending in pendings:
-                if pending not in kept:
-                    room.settled(pending, refusal)
-        waiting = [room for room, _ in taken if not room.idle]
+                if isinstance(pending.intent, Produced | Ended | Recovered) and not lost:
+                    kept.append(pending)
+                else:
+                    room.settled(pending, b"{}" if _visits(room, pending) else refusal)
+            if kept:
+                room.put_back(kept)
+                room.degrade(refusal.code)
+                waiting.append(room)
         if waiting:
             roll = 0.5 + 0.5 * (self._failures % 2)
             await anyio.sleep(full_jitter(self._failures, base_s=RETRY_BASE_S, cap_s=RETRY_CAP_S, roll=roll))
@@ -294,6 +316,11 @@ class Committer:
         events = sum(len(append.records) for append in appends)
         self._observer.time("roomcast_commit_batch_events", events)
         self._observer.count("roomcast_events_committed_total", events)
+
+
+def _visits(room: Room, pending: Pending) -> bool:
+    """Whether it takes its turn in a room that is there, and changes nothing."""
+    return room.loaded and (pending.intent is None or (isinstance(pending.intent, Opened) and room.state.exists))
 
 
 def _storage_refusal(error: StorageError) -> Refusal:

@@ -61,6 +61,10 @@ class Reader(Protocol):
         """The store stopped taking events of this room (`reason`), or takes them again (None)."""
         ...
 
+    def jumped(self, room: Room, reason: str) -> None:
+        """The room was loaded anew and does not follow what it showed: `epoch_changed` or `expired`."""
+        ...
+
 
 @dataclass(slots=True)
 class Pending:
@@ -220,11 +224,18 @@ class Room:
             reader.committed(batch)
 
     def stand(self, epoch: str, state: RoomState, records: Sequence[Record], floor: int) -> None:
-        """Take up what the store holds: `records` are the newest events up to `state.seq`."""
+        """Take up what the store holds: `records` are the newest events up to `state.seq`.
+
+        Readers that stand where the room stood before are told that they have to begin anew.
+        """
+        before = self.epoch
         self.epoch, self.state, self.floor = epoch, state, floor
         self.tail = self._window(records[0].seq - 1 if records else state.seq)
         self.tail.extend(records)
         self.loaded = True
+        if before:
+            for reader in self.readers:
+                reader.jumped(self, "expired" if before == epoch else "epoch_changed")
 
     def degrade(self, reason: str | None) -> None:
         """Tell the readers that the store refuses (a reason) or works again (None); only changes are told."""

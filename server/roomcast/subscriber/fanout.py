@@ -83,6 +83,11 @@ class Fanout:
         for subscriber in list(self.subscribers):
             subscriber.pump.tell(payload)
 
+    def jumped(self, room: Room, reason: str) -> None:
+        """Start everybody anew who has not waited for a snapshot anyway."""
+        for subscriber in list(self.subscribers):
+            subscriber.restart(reason)
+
     # -- subscribers ----------------------------------------------------------------------------
 
     def enter(self, subscriber: Subscriber) -> None:

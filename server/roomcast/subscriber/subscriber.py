@@ -145,10 +145,13 @@ class Subscriber:
         room, shared, pump = self.fanout.room, self.fanout.shared, self.pump
         try:
             while self._takes() and room.tail.floor > self.cursor:
+                after = self.cursor
                 async with shared.reads:
-                    read = await shared.event_log.read(room.name, self.cursor, shared.limits.read_events)
+                    read = await shared.event_log.read(room.name, after, shared.limits.read_events)
                 if not self._takes():
                     break
+                if self.cursor != after:
+                    continue  # a snapshot was faster
                 if isinstance(read, Expired) or not read.records:
                     self._fetching = False
                     self.reset("expired")
@@ -164,7 +167,7 @@ class Subscriber:
 
     def _takes(self) -> bool:
         """Whether events can be written to it now."""
-        return not self.closed and self.pump.writable
+        return self.pump.writable and not self.closed and not self._waits_for_snapshot
 
     def _write_bounded(self, records: list[Record]) -> None:
         """Write records in batches, as long as the connection takes them."""
@@ -186,6 +189,11 @@ class Subscriber:
         """Start the viewer anew from a snapshot, made when its frame can be written."""
         self.expect_snapshot()
         self.pump.tell_later(lambda: self._reset_frame(reason))
+
+    def restart(self, reason: str) -> None:
+        """What it has read is not the beginning of the room's log any more."""
+        if not self._waits_for_snapshot:
+            self.reset(reason)
 
     def _reset_frame(self, reason: str) -> bytes | None:
         if self.closed:
