@@ -7,9 +7,10 @@ import weakref
 
 import anyio
 
+from roomcast.core.errors import StorageFull
 from roomcast.core.limits import Limits
 from tests.support import virtual_time
-from tests.support.rig import Rig, a_rig
+from tests.support.rig import FaultyStore, Rig, a_rig, said
 
 
 async def pass_time(rig: Rig, seconds: int) -> None:
@@ -57,5 +58,51 @@ def test_a_room_is_not_forgotten_while_a_join_is_under_way() -> None:
             await ann.reply_to(join)
             told = await bob.ask("lobby", "second", respond="never")
             await ann.until(lambda got: got.get("seq") == told["seq"] and got["type"] == "item.created")
+
+    virtual_time.run(scenario())
+
+
+def test_a_full_disk_delays_recovery_and_does_not_keep_the_server_from_its_readers() -> None:
+    async def scenario() -> None:
+        store = FaultyStore()
+        async with a_rig(said("some text", 500.0), store=store) as rig:
+            ann = rig.viewer("ann")
+            await ann.join("lobby")
+            ran = await ann.ask("lobby", "one")
+            waited = await ann.ask("lobby", "two")
+            await ann.until_type("response.output_text.delta")
+        store.fail_with = StorageFull("full")
+        async with a_rig(said("answer"), store=store) as rig:
+            with anyio.fail_after(30):
+                assert await rig.hub.recover() == 0
+            bob = rig.viewer("bob")
+            joined = await bob.join("lobby")
+            assert joined["snapshot"]["responses"][0]["output"][0]["content"][0]["text"] == "some text"
+            refused = await bob.command("message.create", "lobby", content="three")
+            assert refused["error"]["code"] == "storage_full"
+            store.fail_with = None
+            await bob.until_type("response.interrupted", ran["response_id"])
+            await bob.until_type("response.completed", waited["response_id"])
+
+    virtual_time.run(scenario())
+
+
+def test_a_room_that_cannot_be_read_keeps_no_other_from_its_recovery() -> None:
+    async def scenario() -> None:
+        store = FaultyStore()
+        async with a_rig(said("some text", 500.0), store=store) as rig:
+            ann = rig.viewer("ann")
+            for room in ("broken", "whole"):
+                await ann.join(room)
+                await ann.ask(room, "x")
+            await ann.until(lambda got: got["type"] == "response.output_text.delta" and got["room"] == "whole")
+        store.lose("broken", 2)
+        async with a_rig(store=store) as rig:
+            with anyio.fail_after(1):
+                assert await rig.hub.recover() == 1
+            bob = rig.viewer("bob")
+            refused = await bob.command("room.join", "broken")
+            assert refused["error"]["code"] == "unavailable"
+            assert (await bob.join("whole"))["snapshot"]["responses"][0]["status"] == "incomplete"
 
     virtual_time.run(scenario())

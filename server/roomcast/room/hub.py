@@ -6,10 +6,12 @@ Not here: the rounds (committer.py), what a room holds (room.py).
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import anyio
 import structlog
 
+from roomcast.core.errors import Refusal
 from roomcast.core.intents import Recovered
 from roomcast.core.limits import Limits
 from roomcast.core.ports import Clock, EventLog, RoomCard, Rooms
@@ -19,6 +21,8 @@ from roomcast.room.room import Reader, Room
 __all__ = ["Hub"]
 
 log = structlog.get_logger()
+
+RECOVERY_PATIENCE_S = 10.0
 
 
 class Hub:
@@ -79,23 +83,30 @@ class Hub:
         return cards
 
     async def recover(self) -> int:
-        """End what a dead process left running, and start what it left waiting. Returns the number of rooms."""
+        """End what a dead process left running, and start what it left waiting. Returns the number of rooms.
+
+        A full disk does not keep the server from its readers: what cannot be stored for a while stays
+        first in the line of its room, and is not waited for.
+        """
         names = await self._stored.unfinished()
-        remaining = len(names)
+        waiting, damaged = set(names), 0
         done = anyio.Event()
 
-        def settled(_: object) -> None:
-            nonlocal remaining
-            remaining -= 1
-            if remaining == 0:
+        def settled(name: str, outcome: bytes | Refusal) -> None:
+            nonlocal damaged
+            damaged += isinstance(outcome, Refusal)
+            waiting.discard(name)
+            if not waiting:
                 done.set()
 
         for name in names:
-            self.room(name).submit(Recovered("restart"), settled)
+            self.room(name).submit(Recovered("restart"), partial(settled, name))
         if names:
-            await done.wait()
-            log.info("rooms_recovered", rooms=len(names))
-        return len(names)
+            with anyio.move_on_after(RECOVERY_PATIENCE_S):
+                await done.wait()
+            level = log.warning if waiting or damaged else log.info
+            level("rooms_recovered", rooms=len(names) - len(waiting) - damaged, waiting=len(waiting), damaged=damaged)
+        return len(names) - len(waiting) - damaged
 
     def sweep(self, occupied: Callable[[Room], bool]) -> list[Room]:
         """Forget rooms that nobody has needed for a while; their state is a checkpoint and a tail away.
