@@ -218,6 +218,15 @@ def test_u15_a_room_never_holds_more_than_its_bound(sizes: list[int]) -> None:
         assert room.state.running_bytes <= 1_000
 
 
+@pytest.mark.parametrize("running_bytes", range(300, 400, 5))
+def test_the_place_of_an_item_counts_towards_the_bound(running_bytes: int) -> None:
+    room, response_id = streaming(running_bytes=running_bytes)
+    for number in range(1, 5):
+        room.produce(response_id, item_added(f"item_{number}", number))
+        assert room.state.running_bytes <= running_bytes
+    assert room.types()[-1] == "response.incomplete"
+
+
 def test_one_event_that_fits_no_frame_ends_the_response_too() -> None:
     room, response_id = streaming(running_bytes=1_000)
     events = room.produce(response_id, {"type": "response.hologram", "data": "x" * 1_000})

@@ -141,9 +141,11 @@ def test_the_digest_goes_by_place_and_not_by_arrival() -> None:
     assert output.digest() == sha("123!") == content_digest(output.render())
 
 
-def test_an_index_that_is_skipped_for_good_leaves_no_trace() -> None:
-    output = folded(item_added("m"), delta("late", "m", content_index=3))
-    assert output.render()[0]["content"] == [{"type": "output_text", "text": "late"}]
+def test_an_index_that_is_skipped_keeps_the_others_in_their_places() -> None:
+    """Viewers who begin from what is rendered go on with deltas that name places."""
+    output = folded(item_added("m"), delta("late", "m", content_index=2), delta("x", "m", content_index=1))
+    assert [entry["text"] for entry in output.render()[0]["content"]] == ["", "x", "late"]
+    assert output.digest() == sha("xlate")
 
 
 def test_open_items_can_be_closed_with_a_status() -> None:

@@ -17,7 +17,7 @@ from typing import Final
 from roomcast.core import endings
 from roomcast.core.batch import Batch
 from roomcast.core.coalesce import merge_drafts
-from roomcast.core.events import TERMINAL_TYPES, JsonObject, encode
+from roomcast.core.events import TERMINAL_TYPES, JsonObject, as_object, encode
 from roomcast.core.intents import Ended, Produced, Recovered
 from roomcast.core.queueing import start_next
 from roomcast.core.response_state import Input, step
@@ -54,14 +54,15 @@ def produce(batch: Batch, intent: Produced) -> None:
         response = batch.state.responses.get(intent.response_id)
         if response is None or step(response.status, Input.OUTPUT) is None:
             return
-        cost = response.output.cost(draft)
+        piece = _placed(batch.state, response, draft)
+        cost = response.output.cost(piece)
         if cost is None:
             continue
         space = limits.running_bytes - batch.state.running_bytes
-        if cost > space or len(encode(draft)) > limits.running_bytes:
-            _produce_the_last(batch, response, draft, space)
+        if cost > space or len(encode(piece)) > limits.running_bytes:
+            _produce_the_last(batch, response, piece, space)
             return
-        batch.emit({**_placed(batch.state, response, draft), "response_id": response.id})
+        batch.emit({**piece, "response_id": response.id})
 
 
 def _produce_the_last(batch: Batch, response: Response, draft: JsonObject, space: int) -> None:
@@ -103,10 +104,11 @@ def _sound(drafts: Iterable[JsonObject]) -> Iterator[JsonObject]:
 
 def _placed(state: RoomState, response: Response, draft: JsonObject) -> JsonObject:
     """Give a new output item its place in the tree: below the newest item of its branch."""
-    if draft["type"] not in {"response.output_item.added", "response.output_item.done"}:
+    item = as_object(draft.get("item"))
+    if item is None or draft["type"] not in {"response.output_item.added", "response.output_item.done"}:
         return draft
-    item, above = draft["item"], response.newest_item_id
-    known = response.placed.get(item["id"])
+    above = response.newest_item_id
+    known = response.placed.get(str(item.get("id")))
     parent_id = known[0] if known else above and state.tip_below(above)
     return {**draft, "item": {**item, "parent_id": parent_id}}
 

@@ -33,8 +33,8 @@ MAX_INDEX: Final = 1_000
 NEW_BYTES: Final = 64
 """What a part or a field that was not there costs beside its text."""
 
-GAP_BYTES: Final = 5
-"""What an index costs that was skipped: `null,`."""
+GAP_BYTES: Final = 40
+"""What an index costs that was skipped: an empty part stands there, so that the others keep their places."""
 
 _ITEM: Final = "response.output_item"
 
@@ -63,6 +63,9 @@ _PLACES: Final[Mapping[str, _Place]] = {
     "response.mcp_call_arguments": _Place("", "", "arguments", ""),
     "response.code_interpreter_call_code": _Place("", "", "code", ""),
 }
+
+
+_EMPTY: Final = {"content": "output_text", "summary": "summary_text"}
 
 
 class _Text:
@@ -106,8 +109,10 @@ class _Spot(NamedTuple):
             self.item[field] = value
             return
         parts: list[Any] = self.item.setdefault(self.place.container, [])
-        parts.extend([None] * (self.at + 1 - len(parts)))
-        parts[self.at] = {**(self._part() or {}), "type": self.place.part_type, field: value} if field else value
+        while len(parts) < self.at:
+            parts.append({"type": _EMPTY[self.place.container], "text": ""})
+        part = {**(self._part() or {}), "type": self.place.part_type, field: value} if field else value
+        parts[self.at : self.at + 1] = [part]
 
     def cost(self) -> int:
         """Bytes that `put` adds: the text or the growth, and what it brings into being around it."""
@@ -179,9 +184,6 @@ class Output:
         rendered: list[JsonObject] = []
         for index in sorted(self._items):
             item: JsonObject = _plain(self._items[index])
-            for container in ("content", "summary"):
-                if parts := as_array(item.get(container)):
-                    item[container] = [part for part in parts if part is not None]  # None: an index that was skipped
             rendered.append({**item, "status": status} if status and index in self._open else item)
         return rendered
 
