@@ -1,0 +1,81 @@
+"""A viewer made of the core's own pieces: a cursor, the log, merging and snapshots, no socket.
+
+It keeps its transcript as a real one would go over the wire, for the auditor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import orjson
+
+from roomcast.core.coalesce import merge_records
+from roomcast.core.events import Cursor, JsonObject, Record, decode_event, encode
+from roomcast.core.room_state import RoomState
+from roomcast.core.snapshot import snapshot
+from tests.support.auditor import DISCONNECTED
+
+__all__ = ["PureReader"]
+
+
+class PureReader:
+    """One viewer of one room.
+
+    Attributes:
+        transcript: What it sent and got.
+        cursor: Up to where it has read.
+    """
+
+    def __init__(self, items: int = 50) -> None:
+        self.transcript: list[JsonObject] = []
+        self.cursor = Cursor("", 0)
+        self._items = items
+        self._commands = 0
+
+    def join(self, state: RoomState, epoch: str, after: Cursor | None) -> None:
+        """Join, and be answered as `state` allows: exactly from `after`, or with a snapshot."""
+        self._commands += 1
+        command: JsonObject = {"type": "room.join", "id": f"c{self._commands}", "room": state.name}
+        if after is not None:
+            command["after"] = after._asdict()
+        result: JsonObject = {"epoch": epoch, "head": state.seq}
+        if after is not None and after.epoch == epoch and after.seq <= state.seq:
+            self.cursor = after
+            result |= {"seq": after.seq, "resumed": True}
+        else:
+            self.cursor = Cursor(epoch, state.seq)
+            result |= {"seq": state.seq, "resumed": False, "reset": "new", "snapshot": self._snapshot(state)}
+        reply: JsonObject = {"type": "reply", "id": command["id"], "ok": True, "result": result}
+        self.transcript += [command, reply]
+
+    def disconnect(self) -> None:
+        """The connection is gone; the cursor stays."""
+        self.transcript.append(DISCONNECTED)
+
+    def read(self, log: Sequence[Record], limit_bytes: int) -> None:
+        """Get what follows the cursor, merged, up to about `limit_bytes`."""
+        batch: list[Record] = []
+        for record in log[self.cursor.seq :]:
+            if batch and sum(len(taken.data) for taken in batch) + len(record.data) > limit_bytes:
+                break
+            batch.append(record)
+        self.transcript += [decode_event(record) for record in merge_records(batch, limit_bytes=limit_bytes)]
+        self.cursor = Cursor(self.cursor.epoch, self.cursor.seq + len(batch))
+
+    def reset(self, state: RoomState) -> None:
+        """Fall so far behind that only a snapshot helps."""
+        known_until, self.cursor = self.cursor.seq, Cursor(self.cursor.epoch, state.seq)
+        reset: JsonObject = {"type": "room.reset", "room": state.name, "reason": "lagging", **self.cursor._asdict()}
+        shown = self._snapshot(state, ended_after=known_until)
+        self.transcript.append({**reset, "head": state.seq, "snapshot": shown})
+
+    def told_head(self, state: RoomState) -> None:
+        """Nothing happens for a while; only whoever is at the head is told where that is."""
+        if self.cursor.seq == state.seq:
+            self.transcript.append({"type": "room.head", "room": state.name, **self.cursor._asdict()})
+
+    def _snapshot(self, state: RoomState, *, ended_after: int | None = None) -> JsonObject:
+        found: JsonObject = orjson.loads(
+            encode(snapshot(state, items=self._items, items_bytes=100_000, ended_after=ended_after))
+        )
+        return found
