@@ -19,10 +19,10 @@ from typing import Any, TypeAlias
 import anyio
 import orjson
 
-from roomcast.core.errors import Disconnect, Refusal, StorageError
+from roomcast.core.errors import Disconnect, Refusal
 from roomcast.core.events import JsonObject, Record
 from roomcast.core.limits import Limits
-from roomcast.core.ports import Append, Committed, Conflict, Finish, Head, Piece, UpstreamRequest
+from roomcast.core.ports import Finish, Piece, UpstreamRequest
 from roomcast.core.profile import Profile
 from roomcast.core.rules import Rulebook
 from roomcast.core.session import Member, Role
@@ -34,12 +34,12 @@ from roomcast.observe import NullObserver
 from roomcast.room.committer import Committer
 from roomcast.room.hub import Hub
 from roomcast.room.room import Room
-from roomcast.storage import MemoryStore
 from roomcast.subscriber.desk import Desk
 from roomcast.subscriber.fanout import Shared
 from roomcast.subscriber.overflow import Overflow
 from roomcast.subscriber.pump import Pump
 from roomcast.transport.dispatch import Caller, Dispatch
+from tests.support.faulty_store import FaultyStore
 from tests.support.virtual_time import VirtualClock
 
 __all__ = ["FaultyStore", "Rig", "ScriptedUpstream", "Viewer", "a_rig", "said"]
@@ -109,46 +109,6 @@ class ScriptedUpstream:
                     yield step
                 case Exception():
                     raise step
-
-
-class FaultyStore(MemoryStore):
-    """A memory store whose appends can be made to fail, wait, or lose a race.
-
-    Attributes:
-        fail_with: Raised by appends while it is set.
-        gate: Appends wait for it while it is set.
-        appended: Every batch that was committed.
-    """
-
-    def __init__(self) -> None:
-        super().__init__(clock=VirtualClock())
-        self.fail_with: StorageError | None = None
-        self.gate: anyio.Event | None = None
-        self.appended: list[Append] = []
-
-    def rename(self, room: str, epoch: str, *, cut_behind: int | None = None) -> None:
-        """Give a room's log another name, as after a loss; `cut_behind`: what follows this seq is the loss."""
-        stored = self._rooms[room]
-        seq = stored.head.seq if cut_behind is None else cut_behind
-        stored.head = Head(room, epoch, seq, stored.head.floor)
-        del stored.records[seq - stored.head.floor :]
-        stored.checkpoint = None
-
-    def lose(self, room: str, count: int) -> None:
-        """The newest events are gone, and the head does not know."""
-        del self._rooms[room].records[-count:]
-
-    async def append(self, batches: Sequence[Append]) -> Sequence[Committed | Conflict]:
-        await anyio.lowlevel.checkpoint()  # a real store is never done in the same step
-        if self.gate is not None:
-            await self.gate.wait()
-        if self.fail_with is not None:
-            raise self.fail_with
-        outcomes = await super().append(batches)
-        self.appended += [
-            batch for batch, outcome in zip(batches, outcomes, strict=True) if isinstance(outcome, Committed)
-        ]
-        return outcomes
 
 
 class _Tokens:

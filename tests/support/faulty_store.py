@@ -1,0 +1,54 @@
+"""A store in memory that fails, waits, forgets, or is renamed when a test wants it to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import anyio
+
+from roomcast.core.errors import StorageError
+from roomcast.core.ports import Append, Committed, Conflict, Head
+from roomcast.storage import MemoryStore
+from tests.support.virtual_time import VirtualClock
+
+__all__ = ["FaultyStore"]
+
+
+class FaultyStore(MemoryStore):
+    """A memory store whose appends can be made to fail, wait, or lose a race.
+
+    Attributes:
+        fail_with: Raised by appends while it is set.
+        gate: Appends wait for it while it is set.
+        appended: Every batch that was committed.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(clock=VirtualClock())
+        self.fail_with: StorageError | None = None
+        self.gate: anyio.Event | None = None
+        self.appended: list[Append] = []
+
+    def rename(self, room: str, epoch: str, *, cut_behind: int | None = None) -> None:
+        """Give a room's log another name, as after a loss; `cut_behind`: what follows this seq is the loss."""
+        stored = self._rooms[room]
+        seq = stored.head.seq if cut_behind is None else cut_behind
+        stored.head = Head(room, epoch, seq, stored.head.floor)
+        del stored.records[seq - stored.head.floor :]
+        stored.checkpoint = None
+
+    def lose(self, room: str, count: int) -> None:
+        """The newest events are gone, and the head does not know."""
+        del self._rooms[room].records[-count:]
+
+    async def append(self, batches: Sequence[Append]) -> Sequence[Committed | Conflict]:
+        await anyio.lowlevel.checkpoint()  # a real store is never done in the same step
+        if self.gate is not None:
+            await self.gate.wait()
+        if self.fail_with is not None:
+            raise self.fail_with
+        outcomes = await super().append(batches)
+        self.appended += [
+            batch for batch, outcome in zip(batches, outcomes, strict=True) if isinstance(outcome, Committed)
+        ]
+        return outcomes
