@@ -15,7 +15,7 @@ import asyncio
 import socket
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import anyio
 from httptools import HttpParserError, HttpParserUpgrade
@@ -28,6 +28,16 @@ from roomcast.transport.websocket import WebSocketConnection
 from roomcast.transport.wheel import Services
 
 __all__ = ["HttpServer", "bind", "build_server"]
+
+MAX_HEAD_BYTES: Final = 64 * 1024
+"""Bound of a head that does not end; one that does is judged more strictly by guard.py."""
+
+GOODBYE_S: Final = 3
+"""What streams get to end by themselves, in whole seconds; each has its own deadline below that."""
+
+_HEAD_TOO_LARGE: Final = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+)
 
 
 class HttpConnection(HttpToolsProtocol):
@@ -43,6 +53,8 @@ class HttpConnection(HttpToolsProtocol):
         """A socket arrived; its first head is due in time."""
         super().connection_made(transport)
         self._behind = b""
+        self._in_head = True
+        self._head_bytes = 0
         self.services.wheel.abort_by(self, self.services.limits.handshake_timeout_s)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -51,8 +63,14 @@ class HttpConnection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """As uvicorn has it, but for what stands behind the head of an upgrade."""
+        """As uvicorn has it, but for a head that does not end and what stands behind the head of an upgrade."""
         self._unset_keepalive_if_required()
+        if self._in_head:
+            self._head_bytes += len(data)
+            if self._head_bytes > MAX_HEAD_BYTES:
+                self.transport.write(_HEAD_TOO_LARGE)
+                self.transport.close()
+                return
         try:
             self.parser.feed_data(data)  # pyright: ignore[reportOptionalMemberAccess]  # None only behind connection_lost
         except HttpParserUpgrade as upgrade:
@@ -65,11 +83,13 @@ class HttpConnection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """A request begins: its head is due in time, and its handlers may need the transport."""
         super().on_message_begin()
+        self._in_head = True
         self.services.wheel.abort_by(self, self.services.limits.handshake_timeout_s)
         cast(dict[str, Any], self.scope)["extensions"] = {"roomcast.transport": self.transport}
 
     def on_headers_complete(self) -> None:
         """The head is there."""
+        self._in_head, self._head_bytes = False, 0
         self.services.wheel.spare(self)
         super().on_headers_complete()
 
@@ -99,16 +119,21 @@ class HttpServer(Server):
     def __init__(self, config: Config) -> None:
         super().__init__(config)
         self.accepting = anyio.Event()
+        self.stopped = anyio.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start to accept."""
         await super().startup(sockets)
         self.accepting.set()
 
-    def stop_listening(self) -> None:
-        """Take the listening sockets out of the loop, also where `serve` was cancelled before it could."""
-        for listener in getattr(self, "servers", ()):
-            listener.close()
+    async def serve_on(self, listening: socket.socket) -> None:
+        """Serve until `should_exit`; leaves nothing in the loop, also when it is cancelled."""
+        try:
+            await self.serve(sockets=[listening])
+        finally:
+            for listener in getattr(self, "servers", ()):
+                listener.close()
+            self.stopped.set()
 
     @contextmanager
     def capture_signals(self) -> Generator[None]:
@@ -155,6 +180,6 @@ def build_server(app: ASGIApp, services: Services) -> HttpServer:
             date_header=True,
             backlog=4096,
             timeout_keep_alive=15,
-            timeout_graceful_shutdown=2,
+            timeout_graceful_shutdown=GOODBYE_S,
         )
     )

@@ -68,7 +68,6 @@ class Wheel:
         self._slot_of[connection] = slot
         self._ring[slot].add(connection)
         self._arrived[connection] = self._clock.monotonic_s() + self._limits.first_command_timeout_s
-        self._observer.gauge("roomcast_connections", len(self._slot_of))
 
     def remove(self, connection: WebSocketConnection) -> None:
         """A socket is gone."""
@@ -77,7 +76,6 @@ class Wheel:
             self._ring[slot].discard(connection)
         self._arrived.pop(connection, None)
         self._deadlines.pop(connection, None)
-        self._observer.gauge("roomcast_connections", len(self._slot_of))
         if not self._slot_of:
             self._empty.set()
             self._empty = anyio.Event()
@@ -124,8 +122,7 @@ class Wheel:
             connection.abort()
 
     def _observe(self, hub: Hub, desk: Desk) -> None:
-        pumps = [connection.pump for connection in self._slot_of if connection.pump is not None]
-        waiting = sum(pump.outbox.statistics().size_bytes for pump in pumps if pump.outbox)
+        waiting = sum(pump.outbox.statistics().size_bytes for pump in desk.pumps() if pump.outbox)
         self._observer.gauge("roomcast_outbox_bytes", waiting)
         self._observer.gauge("roomcast_rooms_loaded", len(hub.loaded))
         self._observer.gauge("roomcast_subscribers", sum(len(fanout.subscribers) for fanout in desk.fanouts()))

@@ -114,6 +114,8 @@ class House:
         with anyio.move_on_after(self.settings.limits.close_timeout_s):
             await self.wheel.emptied()
         self.wheel.abort_all()
+        with anyio.move_on_after(GOODBYE_S + 1):
+            await self.server.stopped.wait()
         log.info("drain_ended")
 
     async def _stop_waiting(self, scope: anyio.CancelScope) -> None:
@@ -245,16 +247,8 @@ def _build(
 
 async def _serve(built: House, listening: socket.socket, tasks: TaskGroup) -> None:
     """Start the port; returns when it accepts."""
-    server = built.server
-
-    async def serve() -> None:
-        try:
-            await server.serve(sockets=[listening])
-        finally:
-            server.stop_listening()
-
-    tasks.start_soon(serve, name="http")
-    await server.accepting.wait()
+    tasks.start_soon(built.server.serve_on, listening, name="http")
+    await built.server.accepting.wait()
 
 
 async def _warm(upstream: Upstream, tokens: Tokens) -> None:
