@@ -79,6 +79,52 @@ def test_a_viewer_that_missed_diffs_is_told_everybody_when_it_is_live_again() ->
     virtual_time.run(scenario())
 
 
+def test_members_are_told_also_when_the_socket_is_full_again_at_once() -> None:
+    async def scenario() -> None:
+        async with a_rig() as rig:
+            ann, slow = rig.viewer("ann"), rig.viewer("slow")
+            await ann.join("lobby")
+            await slow.join("lobby")
+            rig.tick()
+            slow.socket.stall()
+            for _ in range(2):
+                await ann.ask("lobby", "x", respond="never")
+            await rig.viewer("late").join("lobby")
+            rig.tick()
+
+            def stall_at_the_end(data: bytes) -> None:
+                if b"subscriber.caught_up" in data:
+                    slow.socket.stall()
+                slow.socket.write(data)
+
+            slow.pump.write = stall_at_the_end
+            slow.socket.read_on()
+            assert not slow.pump.writable
+            slow.socket.read_on()
+            whole = await slow.until(lambda got: got["type"] == "presence.updated" and "members" in got)
+            assert [member["id"] for member in whole["members"]] == ["ann", "slow", "late"]
+
+    virtual_time.run(scenario())
+
+
+def test_a_viewer_that_missed_no_diff_is_not_told_everybody_again() -> None:
+    async def scenario() -> None:
+        async with a_rig() as rig:
+            ann, slow = rig.viewer("ann"), rig.viewer("slow")
+            await ann.join("lobby")
+            await slow.join("lobby")
+            await rig.viewer("late").join("lobby")
+            rig.tick()
+            await slow.until_type("presence.updated")
+            slow.socket.stall()
+            told = await ann.ask("lobby", "x", respond="never")
+            slow.socket.read_on()
+            await slow.until(lambda got: got.get("seq") == told["seq"])
+            assert not [got for got in slow.received if got["type"] == "presence.updated" and "members" in got]
+
+    virtual_time.run(scenario())
+
+
 def test_presence_state_is_told_and_bounded() -> None:
     async def scenario() -> None:
         async with a_rig() as rig:

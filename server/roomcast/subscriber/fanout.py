@@ -56,7 +56,6 @@ class Fanout:
         self.presence = Presence(listed=shared.limits.members_listed)
         self.presence_version = 0
         self.subscribers: set[Subscriber] = set()
-        self.behind: set[Subscriber] = set()
         self._live: dict[Framing, dict[Subscriber, Callable[[bytes], None]]] = {}
         self._told_at_s = shared.clock.monotonic_s()
 
@@ -92,25 +91,22 @@ class Fanout:
 
     def enter(self, subscriber: Subscriber) -> None:
         """Its cursor is at the room's position: from the next round on it is written to."""
-        self.behind.discard(subscriber)
         self._live.setdefault(subscriber.pump.framing, {})[subscriber] = subscriber.pump.write
 
     def leave(self, subscriber: Subscriber) -> None:
         """From here on it is not written to by rounds; it has everything up to the room's position."""
         live = self._live.get(subscriber.pump.framing)
-        if live is not None and live.pop(subscriber, None) is not None:
-            self.behind.add(subscriber)
+        if live is not None:
+            live.pop(subscriber, None)
 
     def add(self, subscriber: Subscriber) -> None:
         """A subscriber joined; it is not live yet."""
         self.subscribers.add(subscriber)
-        self.behind.add(subscriber)
         self.presence.join(subscriber.member)
 
     def remove(self, subscriber: Subscriber) -> None:
         """A subscriber is gone."""
         self.leave(subscriber)
-        self.behind.discard(subscriber)
         self.subscribers.discard(subscriber)
         self.presence.leave(subscriber.member.id)
 

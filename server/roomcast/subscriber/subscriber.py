@@ -96,6 +96,7 @@ class Subscriber:
         if self.live:
             self.live = False
             self.cursor = self.fanout.room.state.seq
+            self._presence_version = self.fanout.presence_version  # and so has it every diff
             self.fanout.leave(self)
 
     def advance(self) -> None:
@@ -125,12 +126,13 @@ class Subscriber:
             self.fanout.remove(self)
 
     def _go_live(self) -> None:
+        missed_diffs = self._presence_version != self.fanout.presence_version
         self.live = True
         self.fanout.enter(self)
         if self._lag_told:
             self._lag_told = False
             self.pump.tell(signal("subscriber.caught_up", self.fanout.room.name))
-        if self._presence_version != self.fanout.presence_version:
+        if missed_diffs:
             self._presence_version = self.fanout.presence_version
             self.pump.tell(self.fanout.presence_whole())
 
