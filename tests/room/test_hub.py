@@ -106,3 +106,20 @@ def test_a_room_that_cannot_be_read_keeps_no_other_from_its_recovery() -> None:
             assert (await bob.join("whole"))["snapshot"]["responses"][0]["status"] == "incomplete"
 
     virtual_time.run(scenario())
+
+
+def test_all_rooms_are_saved_in_one_append() -> None:
+    async def scenario() -> None:
+        store = FaultyStore()
+        async with a_rig(store=store) as rig:
+            ann = rig.viewer("ann")
+            for index in range(20):
+                await ann.ask(f"room-{index}", "x", respond="never")
+            store.calls = 0
+            await rig.hub.save()
+            assert store.calls <= 2
+            saved = await store.checkpoint("room-19")
+            assert saved is not None
+            assert saved.seq == rig.room("room-19").state.seq
+
+    virtual_time.run(scenario())

@@ -21,6 +21,7 @@ class FaultyStore(MemoryStore):
         fail_with: Raised by appends while it is set.
         gate: Appends wait for it while it is set.
         appended: Every batch that was committed.
+        calls: How many appends were asked for.
     """
 
     def __init__(self) -> None:
@@ -28,6 +29,7 @@ class FaultyStore(MemoryStore):
         self.fail_with: StorageError | None = None
         self.gate: anyio.Event | None = None
         self.appended: list[Append] = []
+        self.calls = 0
 
     def rename(self, room: str, epoch: str, *, cut_behind: int | None = None) -> None:
         """Give a room's log another name, as after a loss; `cut_behind`: what follows this seq is the loss."""
@@ -42,6 +44,7 @@ class FaultyStore(MemoryStore):
         del self._rooms[room].records[-count:]
 
     async def append(self, batches: Sequence[Append]) -> Sequence[Committed | Conflict]:
+        self.calls += 1
         await anyio.lowlevel.checkpoint()  # a real store is never done in the same step
         if self.gate is not None:
             await self.gate.wait()

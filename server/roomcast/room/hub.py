@@ -128,30 +128,28 @@ class Hub:
 
     async def flush(self) -> None:
         """Wait until everything that is in line now is decided and committed."""
-        await self._visit_all(self.loaded)
+        await _visit_all(self.loaded)
 
     async def save(self) -> None:
         """Write a checkpoint of each room that has moved since its last one."""
         moved = [room for room in self.loaded if room.since_checkpoint > 0]
         for room in moved:
             room.save()
-        await self._visit_all(moved)
-
-    async def _visit_all(self, rooms: list[Room]) -> None:
-        for room in rooms:
-            await _visit(room)
+        await _visit_all(moved)
 
     def settle(self) -> None:
         """From here on nothing new starts: the process is about to stop."""
         self._committer.draining = True
 
 
-async def _visit(room: Room) -> None:
-    """Stand in line, and return when the turn has come."""
-    passed = anyio.Event()
+async def _visit_all(rooms: list[Room]) -> None:
+    """Stand in line in all of these rooms at once, and return when every turn has come."""
+    turns = [anyio.Event() for _ in rooms]
+    for room, turn in zip(rooms, turns, strict=True):
+        room.visit(partial(_take, turn))
+    for turn in turns:
+        await turn.wait()
 
-    def turn(outcome: object) -> None:
-        passed.set()
 
-    room.visit(turn)
-    await passed.wait()
+def _take(turn: anyio.Event, outcome: object) -> None:
+    turn.set()
