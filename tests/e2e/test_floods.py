@@ -9,14 +9,13 @@ from collections.abc import Generator
 from contextlib import ExitStack
 from pathlib import Path
 
-import psutil
 import pytest
 
+from tests.support.memory import MIB, rss_bytes, settled_rss_bytes
 from tests.support.raw_peer import CONTINUATION, PING, PONG, TEXT, RawPeer, encode_frame, upgrade_head
 from tests.support.server import Server, roomcast_server
 from tests.support.unharmed import assert_unharmed
 
-MIB = 1024 * 1024
 PING_COMMAND = encode_frame(TEXT, b'{"type":"session.ping","id":"p1"}')
 BEGUN = encode_frame(TEXT, b"", fin=False)
 EMPTY = encode_frame(CONTINUATION, b"", fin=False)
@@ -25,7 +24,7 @@ EMPTY = encode_frame(CONTINUATION, b"", fin=False)
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Generator[Server]:
     with roomcast_server(tmp_path_factory.mktemp("floods")) as server:
-        _settle(server)
+        settled_rss_bytes(server)
         yield server
 
 
@@ -34,19 +33,6 @@ def server(running: Server) -> Generator[Server]:
     """The server, which must be unharmed after each test."""
     yield running
     assert_unharmed(running)
-
-
-def rss_bytes(server: Server) -> int:
-    """Resident memory of the server."""
-    return int(psutil.Process(server.pid).memory_info().rss)
-
-
-def _settle(server: Server) -> None:
-    """Wait until what is loaded after the start is there: memory has stopped growing."""
-    before_bytes = 0
-    while rss_bytes(server) - before_bytes > MIB // 4:
-        before_bytes = rss_bytes(server)
-        time.sleep(0.5)
 
 
 def _sends(peer: RawPeer, data: bytes) -> bool:
