@@ -38,6 +38,7 @@ from roomcast.storage import Store
 from roomcast.subscriber.desk import Desk
 from roomcast.subscriber.fanout import Shared
 from roomcast.subscriber.overflow import Overflow
+from roomcast.subscriber.pump import Pump
 from roomcast.transport.admission import Admission
 from roomcast.transport.dispatch import Dispatch
 from roomcast.transport.http import build_app
@@ -97,8 +98,10 @@ class House:
         log.info("drain_started", generations=self.scheduler.running)
         self.hub.settle()
         payload = signal("server.draining", retry_after_ms=DRAIN_RETRY_MS)
-        for pump in self.desk.pumps():
+        for pump in self._pumps():
             pump.tell(payload)
+        with anyio.move_on_after(GOODBYE_S):
+            await self.hub.flush()  # what the commit under way starts is waited for like all that runs
         async with anyio.create_task_group() as waiting:
             waiting.start_soon(self._stop_waiting, waiting.cancel_scope)
             await self.scheduler.drain(self.settings.server.drain_timeout_s)
@@ -107,9 +110,9 @@ class House:
         with anyio.move_on_after(GOODBYE_S):
             await self.hub.flush()
         goodbye = Disconnect(CloseCode.SERVICE_RESTART, "the server restarts")
-        for pump in self.desk.pumps():
+        for pump in self._pumps():
             pump.sink.end(goodbye)
-        self.wheel.end_all(goodbye)
+        self.wheel.end_all(goodbye)  # also those that have not shaken hands
         self.server.should_exit = True
         with anyio.move_on_after(self.settings.limits.close_timeout_s):
             await self.wheel.emptied()
@@ -117,6 +120,11 @@ class House:
         with anyio.move_on_after(GOODBYE_S + 1):
             await self.server.stopped.wait()
         log.info("drain_ended")
+
+    def _pumps(self) -> set[Pump]:
+        """All connections, whether they follow a room or not."""
+        arrived = {connection.pump for connection in self.wheel.connections if connection.pump is not None}
+        return arrived | self.desk.pumps()
 
     async def _stop_waiting(self, scope: anyio.CancelScope) -> None:
         await self._hurry.wait()
