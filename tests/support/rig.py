@@ -94,21 +94,20 @@ class ScriptedUpstream:
         opened = False
         place = {"item_id": item_id, "output_index": 0}
         for step in script:
-            match step:
-                case str():
-                    if not opened:
-                        opened = True
-                        item = {"id": item_id, "type": "message", "role": "assistant", "status": "in_progress"}
-                        yield {"type": "response.output_item.added", "output_index": 0, "item": {**item, "content": []}}
-                    yield {"type": "response.output_text.delta", **place, "content_index": 0, "delta": step}
-                case float():
-                    await anyio.sleep(step)
-                case anyio.Event():
-                    await step.wait()
-                case Finish():
-                    yield step
-                case Exception():
-                    raise step
+            if isinstance(step, str):
+                if not opened:
+                    opened = True
+                    item = {"id": item_id, "type": "message", "role": "assistant", "status": "in_progress"}
+                    yield {"type": "response.output_item.added", "output_index": 0, "item": {**item, "content": []}}
+                yield {"type": "response.output_text.delta", **place, "content_index": 0, "delta": step}
+            elif isinstance(step, int | float):
+                await anyio.sleep(step)
+            elif isinstance(step, anyio.Event):
+                await step.wait()
+            elif isinstance(step, Finish):
+                yield step
+            else:
+                raise step
 
 
 class _Tokens:
