@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import ast
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 SERVER, TESTS = ROOT / "server" / "roomcast", ROOT / "tests"
 
-COMPLETE = False
-"""False while the tree is being built: what has no test is listed (`pytest -rP` shows it) and does not fail."""
-
-NO_BEHAVIOUR: frozenset[str] = frozenset()
+NO_BEHAVIOUR: frozenset[str] = frozenset({"storage/__init__.py"})
 """Declarations only, such as "core/ports.py". Adding a decision to one of these means removing it here."""
 
-COVERED_ELSEWHERE: dict[str, str] = {}
+COVERED_ELSEWHERE: dict[str, str] = {
+    "transport/framing.py": "e2e/test_frames.py",
+    "transport/handshake.py": "e2e/test_handshakes.py",
+    "transport/listener.py": "e2e/test_endless_head.py",
+    "transport/wheel.py": "e2e/test_keepalive.py",
+    "upstream/__init__.py": "upstream/test_adapter.py",
+    "upstream/demo/__main__.py": "upstream/demo/test_main.py",
+    "wiring/__init__.py": "e2e/test_main_job.py",
+}
 """Source file → the file in tests/ that covers it, where mirroring would split one promise over several files."""
 
 
@@ -51,8 +55,7 @@ def own_tests() -> frozenset[str]:
 
 def test_every_module_has_a_test_module_of_its_own() -> None:
     missing = untested(source_files(), own_tests())
-    sys.stdout.write("\n  ".join([f"{len(missing)} source files without a test file:", *missing]))
-    assert not COMPLETE or missing == []
+    assert missing == []
 
 
 def test_a_source_without_a_test_is_found() -> None:
