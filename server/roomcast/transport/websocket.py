@@ -247,6 +247,7 @@ class WebSocketConnection(asyncio.Protocol):
         services = self._services
         self.address = services.admission.client_address(request.headers, self.address)
         self._caller = shake_hands(services, self._protocol, request, self.address)
+        request.headers.clear()  # the library keeps the request as long as the connection: 2 kB of it are headers
         if self._caller is not None:
             self._pump = Pump(self, WEBSOCKET, self._caller.member, services.limits, services.overflow.watch)
             self._pump.write = self._transport.write  # rounds go straight to the socket
