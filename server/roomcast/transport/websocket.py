@@ -22,6 +22,7 @@ import asyncio
 import socket
 import struct
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Final, cast
 
 import structlog
@@ -311,14 +312,15 @@ class WebSocketConnection(asyncio.Protocol):
         def answer(outcome: bytes | Refusal | Callable[[], bytes]) -> None:
             nonlocal answered
             answered = True
+            if callable(outcome):
+                pump.tell_later(partial(late, outcome))
+                return
             self._settled()
-            if isinstance(outcome, Refusal):
-                pump.tell(reply_error(reply_to, outcome))
-            elif isinstance(outcome, bytes):
-                pump.tell(reply(reply_to, outcome))
-            else:
-                make = outcome
-                pump.tell_later(lambda: text_frame(reply(reply_to, make())))
+            pump.tell(reply_error(reply_to, outcome) if isinstance(outcome, Refusal) else reply(reply_to, outcome))
+
+        def late(make: Callable[[], bytes]) -> bytes:
+            self._settled()  # and not before: it would wait in a lane that does not count it
+            return text_frame(reply(reply_to, make()))
 
         self._in_flight += 1
         try:
