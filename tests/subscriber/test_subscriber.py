@@ -194,6 +194,28 @@ def test_on_slow_snapshot_skips_to_a_reset() -> None:
     virtual_time.run(scenario())
 
 
+def test_a_reset_for_lag_lists_every_response_that_ended_meanwhile() -> None:
+    async def scenario() -> None:
+        async with a_rig(said("before"), said("meanwhile")) as rig:
+            ann, slow = rig.viewer("ann"), rig.viewer("slow")
+            await ann.join("lobby")
+            await slow.join("lobby", on_slow="snapshot", items=1)
+            known = await ann.ask("lobby", "one")
+            await slow.until_type("response.completed", known["response_id"])
+            slow.socket.stall()
+            missed = await ann.ask("lobby", "two")
+            await ann.until_type("response.completed", missed["response_id"])
+            await note(ann, "lobby", 20)
+            rig.tick()
+            slow.socket.read_on()
+            reset = await slow.until_type("room.reset")
+            assert len(reset["snapshot"]["items"]) == 1
+            shown = [(response["id"], response["status"]) for response in reset["snapshot"]["responses"]]
+            assert shown == [(missed["response_id"], "completed")]
+
+    virtual_time.run(scenario())
+
+
 def test_on_slow_disconnect_ends_a_viewer_that_falls_behind() -> None:
     async def scenario() -> None:
         async with a_rig() as rig:

@@ -110,9 +110,10 @@ class Fanout:
         self.subscribers.discard(subscriber)
         self.presence.leave(subscriber.member.id)
 
-    def snapshot(self, items: int) -> JsonObject:
-        """The room's visible state at its position."""
-        return snapshot(self.room.state, items=items, items_bytes=self.shared.limits.snapshot_items_bytes)
+    def snapshot(self, items: int, *, ended_after: int | None = None) -> JsonObject:
+        """The room's visible state at its position; for a viewer that knows it up to `ended_after`, if given."""
+        items_bytes = self.shared.limits.snapshot_items_bytes
+        return snapshot(self.room.state, items=items, items_bytes=items_bytes, ended_after=ended_after)
 
     # -- signals --------------------------------------------------------------------------------
 

@@ -200,6 +200,7 @@ class Subscriber:
     def _reset_frame(self, reason: str) -> bytes | None:
         if self.closed:
             return None
+        known = self.cursor or None  # what ended since would else be lost with the events that it missed
         epoch, seq = self.fanout.room.position
         self.start_at(seq)
         payload = encode(
@@ -210,7 +211,7 @@ class Subscriber:
                 "epoch": epoch,
                 "seq": seq,
                 "head": seq,
-                "snapshot": self.fanout.snapshot(self.items),
+                "snapshot": self.fanout.snapshot(self.items, ended_after=known),
             }
         )
         return self.pump.framing.reset(epoch, seq, payload)
