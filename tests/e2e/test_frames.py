@@ -27,7 +27,7 @@ PING_COMMAND = b'{"type":"session.ping","id":"p1"}'
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Generator[Server]:
     folder: Path = tmp_path_factory.mktemp("frames")
-    with roomcast_server(folder) as server:
+    with roomcast_server(folder, environ={"ROOMCAST_LIMITS__CLOSE_TIMEOUT_S": "0.5"}) as server:
         yield server
 
 
@@ -152,7 +152,7 @@ def test_after_our_close_frame_nothing_is_written(server: Server) -> None:
     with RawPeer.upgraded(server.port) as peer:
         peer.send(encode_frame(BINARY, b"x") + encode_frame(PING, b"there?"))
         peer.frame(PING, b"still there?")
-        assert peer.goodbye() == 1003
+        assert peer.goodbye(answer=False) == 1003
         peer.frame(PING, b"and now?")
         assert peer.rest() == b""
 
@@ -160,7 +160,7 @@ def test_after_our_close_frame_nothing_is_written(server: Server) -> None:
 def test_a_peer_that_never_answers_a_close_is_cut(server: Server) -> None:
     with RawPeer.upgraded(server.port) as peer:
         peer.frame(BINARY, b"x")
-        assert peer.goodbye() == 1003
+        assert peer.goodbye(answer=False) == 1003
         assert peer.rest() == b""
 
 

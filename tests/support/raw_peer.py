@@ -14,6 +14,7 @@ import json
 import socket
 import struct
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any, TypeAlias
 
 __all__ = [
@@ -187,15 +188,24 @@ class RawPeer:
         """Send a command and wait for its reply."""
         return self.until_type("reply", id=self.command(kind, **fields))
 
-    def goodbye(self) -> int | None:
-        """The code of the server's close frame, whatever comes before it; None when it ends without one."""
+    def goodbye(self, *, answer: bool = True) -> int | None:
+        """The code of the server's close frame, whatever comes before it; None when it ends without one.
+
+        Args:
+            answer: Whether to say goodbye too, and to send nothing more.
+        """
         try:
             while True:
                 opcode, payload = self.next_frame()
                 if opcode == CLOSE:
-                    return int.from_bytes(payload[:2], "big") if payload else 1005
+                    break
         except Gone:
             return None
+        if answer:
+            with suppress(OSError):  # it is gone already
+                self.frame(CLOSE, payload[:2])
+                self.half_close()
+        return int.from_bytes(payload[:2], "big") if payload else 1005
 
     def rest(self) -> bytes:
         """Everything until the server ends the connection."""
