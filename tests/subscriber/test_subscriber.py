@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 
 import anyio
 import pytest
 
 from roomcast.core.events import JsonObject
 from roomcast.core.limits import Limits
-from roomcast.core.ports import Finish
+from roomcast.core.ports import Append, Committed, Conflict, Events, Expired, Finish
 from tests.support import virtual_time
-from tests.support.rig import Rig, Viewer, a_rig, said
+from tests.support.rig import FaultyStore, Rig, Viewer, a_rig, said
 
 
 def first_seq(event: JsonObject) -> int:
@@ -110,6 +111,44 @@ def test_resuming_behind_what_memory_holds_reads_the_store_without_a_gap() -> No
             assert coverage(bob, "lobby") == list(range(4, 52))
 
     virtual_time.run(scenario())
+
+
+def test_what_is_stored_but_not_yet_shown_is_not_read_ahead_of_the_round_that_shows_it() -> None:
+    """A read may see what an append under way has just committed; it would come a second time."""
+
+    async def scenario() -> None:
+        store = LateToTell()
+        async with a_rig(limits=Limits(tail_events=5), store=store) as rig:
+            ann, bob = rig.viewer("ann"), rig.viewer("bob")
+            await note(ann, "lobby", 20)
+            position = rig.room("lobby").position
+            store.told = anyio.Event()
+            bob.send("room.join", "lobby", after={"epoch": position.epoch, "seq": 3})
+            await bob.until_type("reply")
+            ann.send("message.create", "lobby", content="one more", respond="never")
+            await bob.until(lambda got: got.get("seq") == position.seq)
+            await anyio.sleep(1)
+            store.told.set()
+            await bob.until(lambda got: got.get("seq") == position.seq + 1)
+            assert coverage(bob, "lobby") == list(range(4, position.seq + 2))
+
+    virtual_time.run(scenario())
+
+
+class LateToTell(FaultyStore):
+    """Has an append committed for a while before it says so, and takes a moment to read."""
+
+    told: anyio.Event | None = None
+
+    async def append(self, batches: Sequence[Append]) -> Sequence[Committed | Conflict]:
+        outcomes = await super().append(batches)
+        if self.told is not None:
+            await self.told.wait()
+        return outcomes
+
+    async def read(self, room: str, after: int, limit: int) -> Events | Expired:
+        await anyio.sleep(0.1)
+        return await super().read(room, after, limit)
 
 
 def test_a_stalled_viewer_keeps_only_its_cursor_and_nobody_waits_for_it() -> None:

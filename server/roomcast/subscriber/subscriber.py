@@ -158,7 +158,8 @@ class Subscriber:
                     self._fetching = False
                     self.reset("expired")
                     return
-                self._write_bounded(list(read.records))
+                # What was just stored is shown by its round, to whoever is live by then.
+                self._write_bounded([record for record in read.records if record.seq <= room.state.seq])
         except StorageError as error:
             log.warning("catch_up_failed", room=room.name, error=type(error).__name__)
             pump.sink.end(Disconnect(CloseCode.TRY_AGAIN_LATER, "the store does not answer"))
