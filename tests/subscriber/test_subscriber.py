@@ -125,10 +125,11 @@ def test_what_is_stored_but_not_yet_shown_is_not_read_ahead_of_the_round_that_sh
             store.told = anyio.Event()
             bob.send("room.join", "lobby", after={"epoch": position.epoch, "seq": 3})
             await bob.until_type("reply")
-            ann.send("message.create", "lobby", content="one more", respond="never")
+            asked = ann.send("message.create", "lobby", content="one more", respond="never")
             await bob.until(lambda got: got.get("seq") == position.seq)
             await anyio.sleep(1)
             store.told.set()
+            await ann.reply_to(asked)
             await bob.until(lambda got: got.get("seq") == position.seq + 1)
             assert coverage(bob, "lobby") == list(range(4, position.seq + 2))
 
