@@ -8,7 +8,6 @@ from contextlib import ExitStack
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
-from urllib.request import urlopen
 
 import anyio
 import orjson
@@ -24,7 +23,7 @@ from tests.support.memory import MIB, rss_bytes, settled_rss_bytes
 from tests.support.raw_peer import RawPeer
 from tests.support.reference import Json, audit_log
 from tests.support.server import Server, roomcast_server
-from tests.support.unharmed import log_lines
+from tests.support.unharmed import log_lines, metric
 from tests.support.wire_client import wire_client
 
 pytestmark = pytest.mark.anyio
@@ -101,16 +100,9 @@ async def stored(folder: Path) -> list[Json]:
         return [orjson.loads(record.data) for record in read.records]
 
 
-def counted(server: Server, line: str) -> float:
-    """The value of a metric."""
-    with urlopen(f"{server.url}/metrics", timeout=10) as answer:
-        text: str = answer.read().decode()
-    return next((float(found.rpartition(" ")[2]) for found in text.splitlines() if found.startswith(line)), 0.0)
-
-
 async def until_stalled_are_gone(server: Server) -> None:
     while True:
-        if await anyio.to_thread.run_sync(counted, server, 'roomcast_slow_viewers_total{action="abort"}') == STALLED:
+        if await anyio.to_thread.run_sync(metric, server, 'roomcast_slow_viewers_total{action="abort"}') == STALLED:
             return
         await anyio.sleep(0.25)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Generator
 
 import pytest
@@ -26,9 +27,18 @@ def server(running: Server) -> Generator[Server]:
     assert_unharmed(running)
 
 
-@pytest.mark.parametrize("messages", [2, 3, 4, 40], ids=lambda number: f"{number * 20} kB")
+def say_much(writer: RawPeer, room: str) -> int:
+    """Say 200 kB in pieces; returns the last seq."""
+    for number in range(20):
+        text = f"{number} " + "x" * 10_000
+        assert writer.reply("message.create", room=room, content=text, respond="never")["ok"]
+    last: int = writer.heard[-1]["result"]["seq"]
+    return last
+
+
+@pytest.mark.parametrize("messages", [3, 40], ids=lambda number: f"{number * 20} kB")
 def test_N2_a_viewer_that_reads_nothing_of_a_burst_is_ended_and_resumes(server: Server, messages: int) -> None:
-    """With 40 kB and a little more, the kernel is full but the buffer above it is not."""
+    """With 60 kB, the kernel is full but the buffer above it is not."""
     room = f"burst-{messages}"
     with (
         RawPeer.upgraded(server.port, member="reader") as reader,
@@ -46,3 +56,64 @@ def test_N2_a_viewer_that_reads_nothing_of_a_burst_is_ended_and_resumes(server: 
             after = {"epoch": joined["epoch"], "seq": joined["seq"]}
             assert back.reply("room.join", room=room, after=after)["result"]["resumed"]
             assert [back.until_type("item.created")["seq"] for _ in said] == [each["seq"] for each in said]
+
+
+def test_N3_a_slow_joiner_gets_a_large_snapshot_whole_though_it_takes_longer_than_the_deadline(server: Server) -> None:
+    with RawPeer.upgraded(server.port, member="writer") as writer:
+        writer.reply("room.join", room="large")
+        said = [
+            writer.reply("message.create", room="large", content=f"{number} " + "x" * 20_000, respond="never")["result"]
+            for number in range(12)
+        ]
+        with RawPeer.upgraded(server.port, member="slow", receive_buffer_bytes=4_096) as slow:
+            slow.command("room.join", room="large", id="join")
+            began_at = time.monotonic()
+            for _ in range(3):  # each time it reads a little of the snapshot, and then waits for most of the deadline
+                slow.sip(40_000)
+                time.sleep(1.5)
+                assert writer.reply("message.create", room="large", content="meanwhile", respond="never")["ok"]
+            assert time.monotonic() - began_at > 4
+            joined = slow.until_type("reply", id="join")["result"]
+            assert [item["id"] for item in joined["snapshot"]["items"]] == [each["item_id"] for each in said]
+            meanwhile = [slow.until_type("item.created")["seq"] for _ in range(3)]
+            assert meanwhile == [joined["seq"] + 1, joined["seq"] + 2, joined["seq"] + 3]
+
+
+def test_N1_one_that_lags_is_told_so_and_catches_up_without_a_hole(server: Server) -> None:
+    with (
+        RawPeer.upgraded(server.port, member="writer") as writer,
+        RawPeer.upgraded(server.port, member="lagging", receive_buffer_bytes=4_096) as lagging,
+    ):
+        first = lagging.reply("room.join", room="lag")["result"]["seq"] + 1
+        last = say_much(writer, "lag") + 1
+        time.sleep(0.6)  # the server looks at full sockets four times a second
+        while not lagging.heard or lagging.heard[-1]["type"] != "subscriber.caught_up":
+            lagging.hear()
+        assert writer.reply("message.create", room="lag", content="live again", respond="never")["ok"]
+        while lagging.heard[-1].get("seq") != last:
+            lagging.hear()
+        seqs = [got["seq"] for got in lagging.heard if "at" in got and got.get("room") == "lag"]
+        assert seqs == list(range(first, last + 1))
+        [notice] = [got for got in lagging.heard if got["type"] == "subscriber.lagging"]
+        assert notice["behind_events"] > 0
+        assert notice["policy"] == "coalesce"
+
+
+@pytest.mark.parametrize("policy", ["snapshot", "disconnect"])
+def test_N1_one_that_lags_goes_the_way_that_it_chose(server: Server, policy: str) -> None:
+    room = f"lag-{policy}"
+    with (
+        RawPeer.upgraded(server.port, member="writer") as writer,
+        RawPeer.upgraded(server.port, member="lagging", receive_buffer_bytes=4_096) as lagging,
+    ):
+        lagging.reply("room.join", room=room, on_slow=policy, items=3)
+        last = say_much(writer, room)
+        time.sleep(0.6)
+        if policy == "disconnect":
+            assert lagging.goodbye() in {4408, None}
+        else:
+            reset = lagging.until_type("room.reset")
+            assert (reset["reason"], reset["seq"]) == ("lagging", last)
+            assert [item["seq"] for item in reset["snapshot"]["items"]][-1] == reset["seq"]
+            writer.reply("message.create", room=room, content="live again", respond="never")
+            assert lagging.until_type("item.created")["seq"] == reset["seq"] + 1

@@ -207,6 +207,12 @@ class RawPeer:
                 self.half_close()
         return int.from_bytes(payload[:2], "big") if payload else 1005
 
+    def sip(self, size: int) -> None:
+        """Read this much, to be looked at later."""
+        until = len(self._buffer) + size
+        while len(self._buffer) < until:
+            self._buffer += self.socket.recv(until - len(self._buffer))
+
     def rest(self) -> bytes:
         """Everything until the server ends the connection."""
         try:

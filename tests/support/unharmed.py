@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 from typing import Any
+from urllib.request import urlopen
 
 from tests.support.raw_peer import RawPeer
 from tests.support.server import Server
 
-__all__ = ["assert_unharmed", "log_lines"]
+__all__ = ["assert_unharmed", "log_lines", "metric"]
 
 
 def log_lines(server: Server) -> list[dict[str, Any]]:
@@ -27,3 +28,11 @@ def assert_unharmed(server: Server) -> None:
     assert server.process.poll() is None, "the server is gone"
     bad = [line for line in log_lines(server) if line["level"] in {"error", "critical"} or "exception" in line]
     assert bad == []
+
+
+def metric(server: Server, name: str) -> float:
+    """The value of a metric, named with its labels as the text format has it; 0 where there is none yet."""
+    with urlopen(f"{server.url}/metrics", timeout=15) as answer:
+        text: str = answer.read().decode()
+    values = [line.rpartition(" ") for line in text.splitlines() if not line.startswith("#")]
+    return next((float(value) for found, _, value in values if found == name), 0.0)
