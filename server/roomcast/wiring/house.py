@@ -7,8 +7,8 @@
                 ├─ warm-up          after ready
                 └─ generation …     one for each that runs
 
-Start: the store is opened and locked, what a dead process left running is ended, and only
-then does the port answer. Stop: no new prompts, viewers are told, generations get
+Start: the store is opened and locked, what a dead process left running is ended (or the store
+has had its chance), and only then does the port answer. Stop: no new prompts, viewers are told, generations get
 `drain_timeout_s`, connections are closed 1012, and whoever does not leave is cut.
 """
 
