@@ -131,3 +131,15 @@ def test_a_connection_joins_so_many_rooms_and_no_more_but_may_join_one_again() -
             assert (await ann.command("room.join", "c"))["ok"]
 
     virtual_time.run(scenario())
+
+
+def test_history_has_what_its_sender_sent_before_it() -> None:
+    async def scenario() -> None:
+        async with a_rig() as rig:
+            ann = rig.viewer("ann")
+            ann.send("room.join", "lobby")
+            ann.send("message.create", "lobby", content="just now", respond="never")
+            listed = (await ann.command("history.list", "lobby"))["result"]
+            assert [item["content"][0]["text"] for item in listed["items"]] == ["just now"]
+
+    virtual_time.run(scenario())

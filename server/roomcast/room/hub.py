@@ -64,6 +64,12 @@ class Hub:
             room.readers = self._readers(room)
         return room
 
+    async def wait_in_line(self, name: str) -> None:
+        """Wait until what is in line in a room now is decided; a room that is not in memory has no line."""
+        room = self._rooms.get(name)
+        if room is not None:
+            await _visit_all([room])
+
     async def exists(self, name: str) -> bool:
         """Whether the room was ever created; loads nothing."""
         room = self._rooms.get(name)

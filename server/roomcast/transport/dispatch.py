@@ -182,6 +182,7 @@ class Dispatch:
     # -- reading --------------------------------------------------------------------------------
 
     async def _history(self, command: commands.HistoryList, answer: Replier) -> None:
+        await self.hub.wait_in_line(command.room)  # it sees what its sender sent before
         try:
             answer(encode(await self.history(command.room, command.before, command.limit)))
         except Refusal as refusal:
