@@ -41,8 +41,14 @@ class Opened:
         self.path = path
         self.connection = open_database(path)
         self.closed = threading.Event()
+        self.commits_shown: list[int] = []
         self.writer: Writer[Request, object] = Writer(
-            self.connection, transact, path=path, always_sync=always_sync, on_closed=self.closed.set
+            self.connection,
+            transact,
+            path=path,
+            always_sync=always_sync,
+            on_committed=lambda: self.commits_shown.append(self.writer.statistics().requests),
+            on_closed=self.closed.set,
         )
 
     def nodes(self) -> list[str]:

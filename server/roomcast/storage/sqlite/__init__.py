@@ -4,6 +4,9 @@
       `-----query-----> readers --------------------------------------> file, read only
 
     lock         one process a folder
+    lives        what the last process or host may have lost, and new epochs then
+    mark         the newest commit's number, beside the database
+    tally        counting commits
     connections  the two kinds of connection, and their pragmas
     schema       tables, and how an older file becomes a newer one
     appending    compare-and-append, as SQL

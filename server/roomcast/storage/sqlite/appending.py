@@ -16,6 +16,7 @@ import orjson
 
 from roomcast.core.ports import Append, Committed, Conflict, Head
 from roomcast.storage.appends import advance
+from roomcast.storage.sqlite import lives
 
 __all__ = ["Applied", "Write", "apply"]
 
@@ -27,10 +28,15 @@ Row = tuple[str | int | bytes | None, ...]
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """What one call wants written, whole."""
+    """What one call wants written, whole.
+
+    Attributes:
+        end: That nothing comes after it (lives.py).
+    """
 
     batches: Sequence[Append] = ()
     beats: Sequence[str] = ()
+    end: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +52,14 @@ class Applied:
     moved: Sequence[Head]
 
 
-def apply(connection: sqlite3.Connection, writes: Sequence[Write], now_ms: int) -> list[Applied]:
+def apply(connection: sqlite3.Connection, writes: Sequence[Write], now_ms: int, *, commit: int) -> list[Applied]:
     """Write what `writes` ask for, in their order, within the transaction that is open.
 
     Args:
         connection: The writer's.
         writes: One for each call; a later one may build on an earlier one.
         now_ms: Receipts that expired before this may go.
+        commit: Number of this transaction.
     """
     heads = _heads(connection, {batch.room for write in writes for batch in write.batches})
     accepted: list[Append] = []
@@ -71,9 +78,11 @@ def apply(connection: sqlite3.Connection, writes: Sequence[Write], now_ms: int) 
             if batch.records:
                 moved.append(after)
         applied.append(Applied(outcomes, moved))
-    _write_batches(connection, accepted, now_ms)
+    _write_batches(connection, accepted, now_ms, commit)
     beats = [(node, 1) for write in writes for node in write.beats]
     _insert(connection, "INSERT INTO beats VALUES", beats, "ON CONFLICT DO UPDATE SET count = count + 1")
+    if any(write.end for write in writes):
+        lives.end(connection)
     return applied
 
 
@@ -90,17 +99,18 @@ def _heads(connection: sqlite3.Connection, rooms: set[str]) -> dict[str, Head]:
     return {name: Head(name, epoch, seq, floor) for name, epoch, seq, floor in orjson.loads(row[0])}
 
 
-def _write_batches(connection: sqlite3.Connection, batches: Sequence[Append], now_ms: int) -> None:
+def _write_batches(connection: sqlite3.Connection, batches: Sequence[Append], now_ms: int, commit: int) -> None:
     _insert(
         connection,
         "INSERT INTO rooms VALUES",
         [
-            (batch.room, batch.epoch, batch.expected_seq + len(batch.records), 0, batch.title, batch.unfinished)
+            (batch.room, batch.epoch, batch.expected_seq + len(batch.records), 0, batch.title, batch.unfinished, commit)
             for batch in batches
         ],
         """
         ON CONFLICT DO UPDATE SET
-            head = excluded.head, title = coalesce(excluded.title, title), unfinished = excluded.unfinished
+            head = excluded.head, title = coalesce(excluded.title, title), unfinished = excluded.unfinished,
+            written = excluded.written
         """,
     )
     _insert(

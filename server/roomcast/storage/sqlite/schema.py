@@ -94,6 +94,8 @@ MIGRATIONS: Final[Sequence[Sequence[str]]] = (
         ) STRICT, WITHOUT ROWID
         """,
     ),
+    # Number of the commit that wrote the room last (tally.py).
+    ("ALTER TABLE rooms ADD COLUMN written INTEGER NOT NULL DEFAULT 0",),
 )
 
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
+from os import urandom
 from pathlib import Path
 from typing import Literal
 
 import structlog
 from anyio import move_on_after, to_thread
 
+from roomcast.core.errors import StorageUnavailable
+from roomcast.core.ids import ENTROPY_BYTES, make_id
 from roomcast.core.ports import (
     Append,
     Beat,
@@ -32,12 +34,15 @@ from roomcast.core.ports import (
 from roomcast.storage.appends import check
 from roomcast.storage.heads import HeadBoard
 from roomcast.storage.sqlite import queries
-from roomcast.storage.sqlite.appending import Applied, Write, apply
+from roomcast.storage.sqlite.appending import Applied, Write
 from roomcast.storage.sqlite.connections import OLDEST_SQLITE, connect_reader, connect_writer, has_wal_reset_bug
 from roomcast.storage.sqlite.errors import StoreUnusable, translated
+from roomcast.storage.sqlite.lives import Beginning, begin, host_boot_id
 from roomcast.storage.sqlite.lock import locked
+from roomcast.storage.sqlite.mark import Mark, marked
 from roomcast.storage.sqlite.readers import Readers
 from roomcast.storage.sqlite.schema import prepare, store_id
+from roomcast.storage.sqlite.tally import Tally
 from roomcast.storage.sqlite.writer import Writer, WriterStatistics
 
 __all__ = ["SqliteStore", "open_sqlite"]
@@ -96,6 +101,11 @@ class SqliteStore:
         if not future.cancelled() and future.exception() is None:
             self._board.publish(future.result().moved)
 
+    def _end_noted(self, future: asyncio.Future[Applied]) -> None:
+        if not future.cancelled() and (error := future.exception()) is not None:
+            # Nothing is lost; but after a restart of the host the next life must take this one for crashed.
+            log.warning("store_end_not_noted", store=self.id, error=type(error).__name__)
+
     # ---- Rooms
 
     async def list(self, after: str | None, limit: int) -> Sequence[RoomCard]:
@@ -142,6 +152,8 @@ class SqliteStore:
     async def close(self) -> None:
         """Refuse new calls and finish those under way."""
         await self._readers.close()
+        with suppress(StorageUnavailable):  # closed already
+            self._writer.submit(Write(end=True), sync=True).add_done_callback(self._end_noted)
         await self._writer.close()
         self._board.close()
 
@@ -154,6 +166,7 @@ async def open_sqlite(
     durability: Durability = "process",
     readers: int = 2,
     close_timeout_s: float = 10.0,
+    boot_id: Callable[[], str | None] = host_boot_id,
 ) -> AsyncGenerator[SqliteStore]:
     """Open the store in the file `path`, made with its folder if it is not there.
 
@@ -164,22 +177,27 @@ async def open_sqlite(
         readers: How many reads may run at once.
         close_timeout_s: How long calls under way may take at the end. The writer goes on
             after that, and keeps the folder locked until it is done or the process ends.
+        boot_id: Tells one start of this machine from another.
 
     Raises:
         StoreInUse: Another process has the folder.
         StoreUnusable: The folder or file cannot be written, or is not ours.
         StorageError: The file cannot be read now, or is damaged.
     """
-    opened = await to_thread.run_sync(_open, path, readers)
+    opened = await to_thread.run_sync(_open, path, readers, clock, durability, boot_id)
+    tally = Tally(opened.mark, opened.beginning.commits, clock=clock)
     writer = Writer(
         opened.writer,
-        partial(_transact, clock),
+        tally.transact,
         path=path,
         always_sync=durability == "host",
-        on_closed=opened.lock.close,  # and not before: as long as it may write, nobody else may
+        on_committed=tally.committed,
+        on_closed=opened.folder.close,  # and not before: as long as it may write, nobody else may
     )
     store = SqliteStore(writer, Readers(opened.readers, path=path), clock=clock, store_id=opened.store_id)
     log.info("store_opened", path=str(path), store=store.id, durability=durability, sqlite=sqlite3.sqlite_version)
+    if opened.beginning.renewed_for is not None:
+        log.warning("epochs_renewed", path=str(path), rooms=opened.beginning.rooms, reason=opened.beginning.renewed_for)
     try:
         yield store
     finally:
@@ -189,19 +207,17 @@ async def open_sqlite(
             log.warning("store_close_timed_out", path=str(path), waiting=store.statistics().waiting)
 
 
-def _transact(clock: Clock, connection: sqlite3.Connection, writes: Sequence[Write]) -> Sequence[Applied]:
-    return apply(connection, writes, clock.now_ms())
-
-
 @dataclass(frozen=True, slots=True)
 class _Opened:
-    lock: ExitStack
+    folder: ExitStack
     writer: sqlite3.Connection
     readers: Sequence[sqlite3.Connection]
     store_id: str
+    mark: Mark
+    beginning: Beginning
 
 
-def _open(path: Path, readers: int) -> _Opened:
+def _open(path: Path, readers: int, clock: Clock, durability: Durability, boot_id: Callable[[], str | None]) -> _Opened:
     if sqlite3.sqlite_version_info < OLDEST_SQLITE:
         needed = ".".join(map(str, OLDEST_SQLITE))
         raise StoreUnusable(path, f"SQLite {needed} or newer is needed, and this is {sqlite3.sqlite_version}")
@@ -218,14 +234,22 @@ def _open(path: Path, readers: int) -> _Opened:
     except OSError as error:
         raise StoreUnusable(path.parent, (error.strerror or str(error)).lower()) from error
     with ExitStack() as opening, translated(path):
-        lock = opening.enter_context(ExitStack())
-        lock.enter_context(locked(path.parent))
+        folder = opening.enter_context(ExitStack())
+        folder.enter_context(locked(path.parent))
         writer = connect_writer(path, prepare=lambda connection: prepare(connection, path))
         opening.callback(writer.close)
+        mark = folder.enter_context(marked(path))
+        beginning = begin(
+            writer,
+            mark=mark.found,
+            boot_id=boot_id(),
+            durability=durability,
+            new_epoch=lambda: make_id("ep", clock.now_ms(), urandom(ENTROPY_BYTES)),
+        )
         some: list[sqlite3.Connection] = []
         for _ in range(readers):
             some.append(connect_reader(path))
             opening.callback(some[-1].close)
-        opened = _Opened(lock, writer, some, store_id(writer))
+        opened = _Opened(folder, writer, some, store_id(writer), mark, beginning)
         opening.pop_all()
     return opened

@@ -79,6 +79,7 @@ class Writer(Generic[Request, Result]):
             result for each. It may be called again for the same ones after a rollback.
         path: The file, for messages.
         always_sync: Whether every commit waits for the disk.
+        on_committed: Called in the thread behind each commit, before anybody is answered. Must not fail.
         on_closed: Called in the thread when the connection is closed, however late that is.
     """
 
@@ -89,12 +90,14 @@ class Writer(Generic[Request, Result]):
         *,
         path: Path,
         always_sync: bool,
+        on_committed: Callable[[], None],
         on_closed: Callable[[], None],
     ) -> None:
         self._connection = connection
         self._transact = transact
         self._path = path
         self._always_sync = always_sync
+        self._on_committed = on_committed
         self._on_closed = on_closed
         self._synchronous = ""
         self._calls: SimpleQueue[_Call[Request, Result] | None] = SimpleQueue()
@@ -169,6 +172,7 @@ class Writer(Generic[Request, Result]):
                 return [(call.future, error) for call in group]
             # One must not fail the others: a smaller one may fit on the disk, and a mistake is its caller's alone.
             return [outcome for call in group for outcome in self._settle([call])]
+        self._on_committed()
         self._requests += len(group)
         self._transactions += 1
         self._synced += self._synchronous == "FULL"
