@@ -13,10 +13,6 @@ NO_BEHAVIOUR: frozenset[str] = frozenset({"storage/__init__.py"})
 """Declarations only, such as "core/ports.py". Adding a decision to one of these means removing it here."""
 
 COVERED_ELSEWHERE: dict[str, str] = {
-    "transport/framing.py": "e2e/test_frames.py",
-    "transport/handshake.py": "e2e/test_handshakes.py",
-    "transport/listener.py": "e2e/test_endless_head.py",
-    "transport/wheel.py": "e2e/test_keepalive.py",
     "upstream/__init__.py": "upstream/test_adapter.py",
     "upstream/demo/__main__.py": "upstream/demo/test_main.py",
     "wiring/__init__.py": "e2e/test_main_job.py",

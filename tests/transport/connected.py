@@ -13,6 +13,8 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
@@ -24,16 +26,32 @@ from roomcast.transport.wheel import Services, Wheel
 from tests.support.raw_peer import CLOSE, TEXT, encode_frame, upgrade_head
 from tests.support.rig import Rig
 
-__all__ = ["Line", "MemoryTransport", "Peer"]
+__all__ = ["Line", "MemoryTransport", "Peer", "frames_of"]
 
 
 class MemorySocket:
-    """What is asked of a socket; `options` are those that were set."""
+    """What is asked of a socket.
+
+    Attributes:
+        options: Those that were set.
+        descriptor: Of a real socket that stands for it where the kernel is asked.
+    """
 
     family = socket.AF_INET
 
-    def __init__(self) -> None:
+    def __init__(self, address: str) -> None:
         self.options: dict[int, int | bytes] = {}
+        self.descriptor = -1
+        self._address = address
+
+    def getsockname(self) -> tuple[str, int]:
+        return ("127.0.0.1", 8080)
+
+    def getpeername(self) -> tuple[str, int]:
+        return (self._address, 40_000)
+
+    def fileno(self) -> int:
+        return self.descriptor
 
     def setsockopt(self, level: int, option: int, value: int | bytes) -> None:
         self.options[option] = value
@@ -48,7 +66,7 @@ class MemoryTransport(asyncio.Transport):
     """
 
     def __init__(self, protocol: asyncio.Protocol, address: str) -> None:
-        self.socket = MemorySocket()
+        self.socket = MemorySocket(address)
         super().__init__({"peername": (address, 40_000), "socket": self.socket})
         self.takes = True
         self.taken = bytearray()
@@ -59,6 +77,13 @@ class MemoryTransport(asyncio.Transport):
         self._protocol = protocol
         self._high_bytes = 64 * 1024
         self._paused = False
+
+    def get_protocol(self) -> asyncio.BaseProtocol:
+        return self._protocol
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        assert isinstance(protocol, asyncio.Protocol)
+        self._protocol = protocol
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
         self._high_bytes = self._high_bytes if high is None else high
@@ -114,6 +139,19 @@ class MemoryTransport(asyncio.Transport):
         self._reading = True
 
 
+def frames_of(data: bytes) -> list[tuple[int, bytes]]:
+    """Opcode and payload of every frame in `data`."""
+    found: list[tuple[int, bytes]] = []
+    while data:
+        opcode, size, head = data[0] & 0x0F, data[1], 2
+        if size >= 126:
+            head = 4 if size == 126 else 10
+            size = int.from_bytes(data[2:head], "big")
+        found.append((opcode, data[head : head + size]))
+        data = data[head + size :]
+    return found
+
+
 class Peer:
     """The other end of one connection."""
 
@@ -131,15 +169,7 @@ class Peer:
     @property
     def frames(self) -> list[tuple[int, bytes]]:
         """Opcode and payload of every frame that came."""
-        data, found = bytes(self.transport.taken).partition(b"\r\n\r\n")[2], list[tuple[int, bytes]]()
-        while data:
-            opcode, size, head = data[0] & 0x0F, data[1], 2
-            if size >= 126:
-                head = 4 if size == 126 else 10
-                size = int.from_bytes(data[2:head], "big")
-            found.append((opcode, data[head : head + size]))
-            data = data[head + size :]
-        return found
+        return frames_of(bytes(self.transport.taken).partition(b"\r\n\r\n")[2])
 
     @property
     def messages(self) -> list[dict[str, Any]]:
@@ -196,9 +226,15 @@ class Line:
         """A connection whose handshake has arrived."""
         return Peer(self.services, upgrade_head(8080, path=f"/v1/ws?member={member}", **headers), address)
 
-    async def turn(self, seconds: float) -> None:
-        """Let the wheel turn for so long."""
+    @asynccontextmanager
+    async def turning(self) -> AsyncGenerator[None]:
+        """The wheel turns meanwhile."""
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self.wheel.run, self.rig.hub, self.rig.desk, self.rig.overflow)
-            await anyio.sleep(seconds)
+            yield
             tasks.cancel_scope.cancel()
+
+    async def turn(self, seconds: float) -> None:
+        """Let a wheel that begins to turn do so for this long."""
+        async with self.turning():
+            await anyio.sleep(seconds)
