@@ -10,7 +10,8 @@ from tests.support.pure_room import ANN, BOB, PureRoom, delta, item_added
 
 def told(room: PureRoom, response_id: str) -> list[str]:
     """What the model is told for a response, as `u: text` and `a: text`."""
-    said = model_input(room.state, room.response(response_id).prompt_id)
+    response = room.response(response_id)
+    said = model_input(room.state, response.prompt_id, response.merged)
     return [f"{item['role'][0]}: {' '.join(part['text'] for part in item['content'])}" for item in said]
 
 
@@ -52,8 +53,8 @@ def test_a_queued_prompt_is_told_the_answers_before_it_and_not_the_questions_beh
     room = PureRoom()
     first = room.say("one")["response_id"]
     room.answer(first, "eins")
-    second = room.say("two")["response_id"]
-    third = room.say("three", by=BOB)["response_id"]
+    second = room.say("two", by=BOB)["response_id"]
+    third = room.say("three")["response_id"]
     room.end(first)
     assert told(room, second) == ["u: one", "a: eins", "u: two"]
     room.answer(second, "zwei")
@@ -71,6 +72,93 @@ def test_questions_that_were_queued_before_any_answer_began_are_told_with_their_
     room.answer(second, "zwei")
     room.end(second)
     assert told(room, third) == ["u: one", "a: eins", "u: two", "a: zwei", "u: three"]
+
+
+def test_messages_said_before_an_answer_begins_come_behind_it_too() -> None:
+    room = PureRoom()
+    first = room.say("one")["response_id"]
+    room.say("an aside", by=BOB, respond="never")
+    room.answer(first, "ei")
+    room.produce(first, item_added("more", 1), delta("ns", "more", index=1))
+    room.end(first)
+    assert told(room, room.say("two")["response_id"]) == ["u: one", "a: ei", "a: ns", "u: an aside", "u: two"]
+
+
+def test_an_aside_waits_for_the_answers_to_the_questions_before_it_and_for_no_others() -> None:
+    room = PureRoom()
+    first = room.say("one")["response_id"]
+    room.say("an aside", respond="never")
+    second = room.say("two")["response_id"]
+    room.answer(first, "eins")
+    room.end(first)
+    room.say("another", respond="never")
+    room.answer(second, "zwei")
+    room.end(second)
+    assert told(room, room.say("three")["response_id"]) == [
+        "u: one",
+        "a: eins",
+        "u: an aside",
+        "u: two",
+        "a: zwei",
+        "u: another",
+        "u: three",
+    ]
+
+
+def test_prompts_that_were_superseded_stay_in_the_conversation_behind_the_answer_they_waited_for() -> None:
+    room = PureRoom()
+    first = room.say("one")["response_id"]
+    room.say("two", on_busy="latest")
+    newest = room.say("three", on_busy="latest")["response_id"]
+    room.answer(first, "eins")
+    room.end(first)
+    assert told(room, newest) == ["u: one", "a: eins", "u: two", "u: three"]
+
+
+def test_merged_prompts_are_told_once_in_order_with_the_newest_last_and_stand_before_their_answer() -> None:
+    room = PureRoom()
+    first = room.say("one")["response_id"]
+    room.say("two", on_busy="merge")
+    room.say("aside", respond="never")
+    room.say("three", on_busy="merge")
+    newest = room.say("four", on_busy="merge")["response_id"]
+    room.answer(first, "eins")
+    room.end(first)
+    assert told(room, newest) == ["u: one", "a: eins", "u: aside", "u: two", "u: three", "u: four"]
+    room.answer(newest, "alles")
+    room.end(newest)
+    last = room.say("five")["response_id"]
+    assert told(room, last) == [
+        "u: one",
+        "a: eins",
+        "u: two",
+        "u: three",
+        "u: four",
+        "a: alles",
+        "u: aside",
+        "u: five",
+    ]
+
+
+def test_merged_prompts_of_other_branches_are_told_too_and_answers_are_not_moved() -> None:
+    room = PureRoom()
+    room.answered("one", "eins")
+    first = room.say("two")["response_id"]
+    room.say("elsewhere", parent_id="msg_1")
+    room.ask(parent_id="out_resp_1")
+    newest = room.say("three", parent_id="msg_2", on_busy="merge")["response_id"]
+    assert room.response(newest).merged == ("msg_3", "out_resp_1")
+    assert told(room, first) == ["u: one", "a: eins", "u: two"]
+    room.end(first)
+    assert told(room, newest) == ["u: one", "a: eins", "u: two", "u: elsewhere", "u: three"]
+
+
+def test_whoever_goes_first_is_told_nothing_of_prompts_that_are_merged_and_wait() -> None:
+    room = PureRoom()
+    room.say("one")
+    room.say("two")
+    room.say("three", on_busy="merge")
+    assert told(room, room.say("four", on_busy="interrupt")["response_id"]) == ["u: one", "u: four"]
 
 
 def test_a_question_stays_where_it_was_when_nothing_came_of_it() -> None:

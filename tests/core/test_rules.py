@@ -165,8 +165,8 @@ def test_drain_new_prompts_are_refused() -> None:
 @pytest.mark.parametrize("respond", ["auto", "never"])
 def test_a_policy_of_a_later_version_is_refused_before_anything_happens(respond: Any) -> None:
     for room in (PureRoom(), PureRoom(CLOSED)):
-        assert refused(room, say(on_busy="interrupt", respond=respond)) == ("not_supported", "on_busy")
-        assert refused(room, ask(input="hi", on_busy="debounce")) == ("not_supported", "on_busy")
+        assert refused(room, say(on_busy="rollback", respond=respond)) == ("not_supported", "on_busy")
+        assert refused(room, ask(input="hi", on_busy="steer")) == ("not_supported", "on_busy")
 
 
 @pytest.mark.parametrize("content", ["", " ", "\n\t\u2028\u00a0", [InputText(" "), InputText("")]])

@@ -173,7 +173,7 @@ CREATE = {"type": "response.create", "room": "lobby", "input": "x"}
             id="I10 an image",
         ),
         pytest.param({**SAY, "respond": "maybe"}, "invalid_value", "respond", id="respond, unknown"),
-        pytest.param({**SAY, "on_busy": "merge"}, "not_supported", "on_busy", id="on_busy, later"),
+        pytest.param({**SAY, "on_busy": "steer"}, "not_supported", "on_busy", id="on_busy, later"),
         pytest.param({**SAY, "parent_id": "msg_nobody"}, "item_not_found", "parent_id", id="unknown parent"),
         pytest.param({**SAY, "profile": "nobody"}, "invalid_value", "profile", id="unknown profile"),
         pytest.param({**CREATE, "temperature": "hot"}, "invalid_type", "temperature", id="temperature, a string"),

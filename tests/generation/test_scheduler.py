@@ -8,6 +8,9 @@ import pytest
 from roomcast.core.errors import UpstreamError
 from roomcast.core.limits import Limits
 from roomcast.core.ports import Finish
+from roomcast.core.profile import Profile
+from roomcast.core.rules import Rulebook
+from roomcast.core.session import Role
 from tests.support import virtual_time
 from tests.support.rig import ScriptedUpstream, a_rig, said
 
@@ -185,6 +188,52 @@ def test_a_queued_prompt_can_be_withdrawn_and_never_reaches_the_model() -> None:
             await ann.until_type("response.completed")
             await anyio.sleep(1)
             assert len(rig.upstream.requests) == 1
+
+    virtual_time.run(scenario())
+
+
+def test_an_interrupt_keeps_the_text_hangs_up_and_goes_on_with_the_new_prompt() -> None:
+    async def scenario() -> None:
+        async with a_rig(["so far", 500.0], said("the new one"), said("the one that waited")) as rig:
+            ann, bob = rig.viewer("ann"), rig.viewer("bob", Role.SPEAKER)
+            await ann.join("lobby")
+            first = await ann.ask("lobby", "one")
+            await ann.until_type("response.output_text.delta")
+            waits = await ann.ask("lobby", "two")
+            new = await bob.ask("lobby", "three", on_busy="interrupt")
+            assert (new["status"], new["position"], new["on_busy"]) == ("queued", 1, "interrupt")
+            done = await ann.until_type("response.cancelled", first["response_id"])
+            assert done["response"]["output"][0]["content"][0]["text"] == "so far"
+            assert (done["receipt"]["by"]["id"], done["receipt"]["reason"]) == ("bob", "interrupt")
+            await ann.until_type("response.completed", new["response_id"])
+            await ann.until_type("response.completed", waits["response_id"])
+            told = [item["content"][0]["text"] for item in rig.upstream.requests[1].input]
+            assert told == ["one", "so far", "three"]
+            assert rig.upstream.hung_up == 3
+
+    virtual_time.run(scenario())
+
+
+def test_prompts_that_wait_become_one_request_also_after_a_restart() -> None:
+    async def scenario() -> None:
+        rulebook = Rulebook(profiles={"default": Profile(name="default")}, model="m", on_busy="merge")
+        async with a_rig(["half", 500.0], rulebook=rulebook) as rig:
+            ann, bob = rig.viewer("ann"), rig.viewer("bob", Role.SPEAKER)
+            await ann.join("lobby")
+            await ann.ask("lobby", "one")
+            merged = await ann.ask("lobby", "two")
+            newest = await bob.ask("lobby", "three")
+            left = await ann.until_type("response.cancelled", merged["response_id"])
+            assert (left["reason"], left["into"]) == ("merged", newest["response_id"])
+            await ann.until_text("lobby", "half")
+            store = rig.store
+        async with a_rig(said("all of it"), store=store) as rig:
+            await rig.hub.recover()
+            late = rig.viewer("late")
+            await late.join("lobby", after={"epoch": rig.room("lobby").epoch, "seq": 0})
+            await late.until_type("response.completed", newest["response_id"])
+            [request] = rig.upstream.requests
+            assert [item["content"][0]["text"] for item in request.input] == ["one", "half", "two", "three"]
 
     virtual_time.run(scenario())
 

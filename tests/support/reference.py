@@ -8,10 +8,10 @@ Findings are sentences that begin with the rule they break:
     L1  seqs are dense, in one room, and no committed event covers another
     L2  sequence_numbers of a response are dense from 0
     L3  a response has one life: created, then started or not, then one terminal, then nothing
-    L4  no output precedes the start or follows a cancel
+    L4  no output precedes the start or follows a cancel, and what is cancelled ends cancelled
     L5  at most one response runs
     L6  the digest and the output of a terminal are the text of its deltas
-    L7  what is told of the queue is the queue
+    L7  what is told of the queue is who waits, and whoever starts was next in the order told
     L8  at rest, every response has its terminal
 """
 
@@ -68,6 +68,8 @@ class Story:
         kind, response_id = event["type"], event.get("response_id", "")
         if kind == "item.created":
             self.items.append((event["seq"], event["item"]["id"], event["item"]))
+        elif kind == "queue.updated":
+            self.queue = [entry["response_id"] for entry in event["queue"]]
         elif kind == "response.created":
             self.statuses[response_id] = event["response"]["status"]
             if self.statuses[response_id] == "queued":
@@ -157,14 +159,20 @@ def audit_log(log: Sequence[Json], *, at_rest: bool = False) -> list[str]:
             findings.append(f"L1 {where}: expected seq {expected} of room {log[0].get('room')}")
         if event["type"].startswith("response."):
             findings += [f"{finding} {where}" for finding in _life(story, event, numbers)]
+        if event["type"] == "queue.updated" and _told(event) != sorted(story.queue):
+            findings.append(f"L7 {where}: {story.queue} wait")
+        if event["type"] == "response.in_progress" and event["response_id"] in story.queue[1:]:
+            findings.append(f"L7 {where}: {story.queue[0]} is next")
         story.tell(event)
         if len(story.running) > 1:
             findings.append(f"L5 {where}: {story.running} run at once")
-        if event["type"] == "queue.updated" and [entry["response_id"] for entry in event["queue"]] != story.queue:
-            findings.append(f"L7 {where}: {story.queue} wait")
     if at_rest:
         findings += [f"L8 {open_id} never ended" for open_id in story.statuses if open_id not in story.terminals]
     return findings
+
+
+def _told(event: Json) -> list[str]:
+    return sorted(entry["response_id"] for entry in event["queue"])
 
 
 def _life(story: Story, event: Json, numbers: dict[str, int]) -> Iterable[str]:
@@ -181,6 +189,10 @@ def _life(story: Story, event: Json, numbers: dict[str, int]) -> Iterable[str]:
         yield f"L3 {response_id} has no such event: it is {status or 'unknown'}"
     elif kind == "response.in_progress" and response_id in story.running:
         yield f"L3 {response_id} starts twice"
+    elif kind == "response.in_progress" and story.queue and story.queue[0] != response_id:
+        yield f"L7 {response_id} starts before {story.queue[0]}"
+    elif kind in TERMINALS and status == "cancelling" and kind != "response.cancelled":
+        yield f"L4 {response_id} was cancelled and ends {kind}"
     elif kind not in LIFE and (status == "cancelling" or response_id not in story.running):
         yield f"L4 {response_id} is {status} and has output"
     if kind in TERMINALS and status is not None:

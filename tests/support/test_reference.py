@@ -118,6 +118,33 @@ def test_output_behind_a_cancel_is_found_out() -> None:
     assert [finding[:2] for finding in findings] == ["L4"]
 
 
+def test_a_start_out_of_line_is_found_out() -> None:
+    log = a_log()
+    at = [index for index, event in enumerate(log) if event["type"] == "queue.updated"][1]
+    log[at] = {**log[at], "queue": log[at]["queue"][::-1]}
+    del log[where(log, "response.cancelled") : where(log, "response.cancelled") + 2]  # resp_3 waits on
+    findings = audit_log(renumbered(log))
+    assert any("resp_3 is next" in finding for finding in findings), findings
+
+
+def test_what_was_cancelled_and_ends_otherwise_is_found_out() -> None:
+    log = a_log()
+    ending = max(index for index, event in enumerate(log) if event["type"] == "response.cancelled")
+    findings = audit_log([*log[:ending], {**log[ending], "type": "response.interrupted"}, *log[ending + 1 :]])
+    assert [finding[:2] for finding in findings] == ["L4"]
+
+
+def test_who_jumps_the_queue_is_found_out() -> None:
+    room = PureRoom()
+    for text in ("one", "two", "three"):
+        room.say(text)
+    room.end("resp_1")
+    log = room.log
+    at = len(log) - 2
+    jumped = [*log[:at], {**log[at], "response_id": "resp_3"}, *log[at + 1 :]]
+    assert "L7" in {finding[:2] for finding in audit_log(jumped)}
+
+
 def test_the_story_is_what_the_room_knows() -> None:
     room = PureRoom()
     room.say("one")

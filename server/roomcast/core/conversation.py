@@ -5,8 +5,9 @@ the order in which they make sense. The rule:
 
     every item on the prompt's branch up to its tip, oldest first,
     each question moved to right before its answer,
+    what was said between a question and its answer moved behind the answer,
     without prompts that still wait for their own answer,
-    and the prompt itself last.
+    and the prompt itself last, right behind the prompts that were merged into it.
 
 So a queued question is answered with the answers before it in sight, and never sees the
 questions behind it.
@@ -16,47 +17,71 @@ Not here: shortening what is too long (a later issue); the shape of the upstream
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 from roomcast.core.events import JsonObject, as_array, as_object
 from roomcast.core.room_state import Item, RoomState
 
 __all__ = ["model_input"]
 
 
-def model_input(state: RoomState, prompt_id: str | None) -> list[JsonObject]:
+def model_input(state: RoomState, prompt_id: str | None, merged: Sequence[str] = ()) -> list[JsonObject]:
     """Input items for the model, in the words of the Responses API.
 
     Args:
         state: The room when the response starts.
         prompt_id: The item to answer.
+        merged: Items of prompts that are answered with it.
     """
     if prompt_id is None:
         return []
-    left_out = {state.responses[queued].prompt_id for queued in state.queue} | {prompt_id}
+    asked = [*_said_by_people(state, merged), *([prompt_id] if prompt_id in state.items else [])]
+    waiting = [question for queued in state.queue for question in state.responses[queued].questions]
+    left_out = {*_said_by_people(state, waiting), *asked}
     branch = [state.items[known] for known in state.chain(state.tip_below(prompt_id)) if known in state.items]
     told = [item for item in reversed(branch) if item.id not in left_out]
-    prompt = state.items.get(prompt_id)
-    ordered = [*_questions_before_answers(state, told), *([prompt] if prompt else [])]
+    ordered = [*_in_order_of_sense(state, told), *(state.items[question] for question in asked)]
     return [said for item in ordered if (said := _as_input(item)) is not None]
 
 
-def _questions_before_answers(state: RoomState, branch: list[Item]) -> list[Item]:
-    """The items of a branch, each question moved to right before the first item of its answer."""
-    prompts = {_prompt_of(state, item) for item in branch}
-    waiting = {item.id: item for item in branch if item.response_id is None and item.id in prompts}
+def _said_by_people(state: RoomState, item_ids: Iterable[str]) -> list[str]:
+    """Those that are messages of people, oldest first: an answer that somebody asked about stays where it is."""
+    known = [state.items[item_id] for item_id in item_ids if item_id in state.items]
+    return [item.id for item in sorted(known, key=lambda item: item.seq) if item.response_id is None]
+
+
+def _in_order_of_sense(state: RoomState, branch: list[Item]) -> list[Item]:
+    """The items of a branch, with answers right behind their questions."""
+    messages = {item.id: item for item in branch if item.response_id is None}
+    questions = {item.id: _questions_of(state, item, messages) for item in branch}
+    answered = frozenset(question for asked in questions.values() for question in asked)
+    unanswered = set(answered)
     ordered: list[Item] = []
+    asides: list[tuple[Item, set[str]]] = []
+    met: set[str] = set()
+    answering: str | None = None
     for item in branch:
-        question = waiting.pop(_prompt_of(state, item) or "", None)
-        if question is not None:
-            ordered.append(question)
-        if item.id not in waiting:
+        if item.response_id != answering:
+            answering = item.response_id
+            ordered += [aside for aside, behind in asides if not behind & unanswered]
+            asides = [(aside, behind) for aside, behind in asides if behind & unanswered]
+        if item.response_id is not None:
+            ordered += [messages[question] for question in questions[item.id] if question in unanswered]
+            unanswered.difference_update(questions[item.id])
             ordered.append(item)
-    return ordered
+        elif item.id in unanswered:
+            met.add(item.id)
+        elif behind := met & unanswered:
+            asides.append((item, behind))
+        elif item.id not in answered:
+            ordered.append(item)
+    return [*ordered, *(aside for aside, _ in asides)]
 
 
-def _prompt_of(state: RoomState, item: Item) -> str | None:
-    """The item that the response of an output item answers."""
+def _questions_of(state: RoomState, item: Item, messages: Iterable[str]) -> list[str]:
+    """The messages that the response of an output item answers, as far as they are on the branch."""
     response = state.responses.get(item.response_id) if item.response_id else None
-    return response.prompt_id if response else None
+    return [question for question in response.questions if question in messages] if response else []
 
 
 def _as_input(item: Item) -> JsonObject | None:

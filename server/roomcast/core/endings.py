@@ -15,7 +15,7 @@ from roomcast.core.response_state import Input, Status, step
 from roomcast.core.room_state import Response
 from roomcast.core.session import SYSTEM, Member
 
-__all__ = ["abandoned", "cut_short", "terminal", "withdrawn"]
+__all__ = ["abandoned", "absorbed", "cut_short", "terminal", "withdrawn"]
 
 
 def terminal(response: Response, ended: Ended, now_ms: int) -> JsonObject | None:
@@ -39,9 +39,18 @@ def cut_short(response: Response, reason: str, now_ms: int) -> JsonObject:
 
 def withdrawn(response: Response, member: Member, reason: str | None, now_ms: int) -> JsonObject:
     """The terminal of a response that leaves the queue before its turn."""
+    return _left_the_queue(response, member, "withdrawn", reason, now_ms)
+
+
+def absorbed(response: Response, into: str, reason: str, member: Member, now_ms: int) -> JsonObject:
+    """The terminal of a response that leaves the queue for a newer one: `merged` or `superseded`."""
+    return _left_the_queue(response, member, reason, reason, now_ms) | {"into": into}
+
+
+def _left_the_queue(response: Response, member: Member, how: str, reason: str | None, now_ms: int) -> JsonObject:
     event = _event(response, Status.CANCELLED, now_ms, None)
     receipt = {"by": member.by(), "reason": reason, "output_tokens": 0, "upstream_closed_ms": 0}
-    return {**event, "by": member.by(), "reason": "withdrawn", "receipt": receipt}
+    return {**event, "by": member.by(), "reason": how, "receipt": receipt}
 
 
 def abandoned(response: Response, cause: str, now_ms: int) -> JsonObject:

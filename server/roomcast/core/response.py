@@ -19,7 +19,7 @@ __all__ = ["Response"]
 
 _CHANGING: Final = frozenset({"status", "output", "usage", "error", "incomplete_details"})
 _ENDING: Final = ("error", "usage", "incomplete_details", "model", "service_tier", "completed_at")
-_ENDING_BESIDE: Final = ("digest", "timings", "receipt", "reason", "cause")
+_ENDING_BESIDE: Final = ("digest", "timings", "receipt", "reason", "into", "cause")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,7 @@ class Response:
         request: OpenAI's fields that the asker set, for the upstream.
         sequence: Next `sequence_number`.
         placed: Parent and seq of each output item, by item id.
+        merged: Items of the prompts that were merged into its own, in the order they were asked.
         cancel: Who cancelled, why and when (`{by, reason, at}`), once somebody did.
         ended_seq: Number of its terminal; 0 until then.
         ending: What the terminal left for snapshots: `error`, `usage`, `digest`, `timings`, `receipt`, ….
@@ -50,6 +51,7 @@ class Response:
     sequence: int = 0
     output: Output = field(default_factory=Output)
     placed: dict[str, tuple[str | None, int]] = field(default_factory=dict[str, "tuple[str | None, int]"])
+    merged: tuple[str, ...] = ()
     cancel: JsonObject | None = None
     ended_seq: int = 0
     ending: JsonObject = field(default_factory=dict[str, Any])
@@ -74,6 +76,11 @@ class Response:
     def ended(self) -> bool:
         """Whether its one terminal is committed."""
         return self.status in ENDINGS
+
+    @property
+    def questions(self) -> tuple[str, ...]:
+        """Items that it answers, its own prompt last."""
+        return self.merged if self.prompt_id is None else (*self.merged, self.prompt_id)
 
     @property
     def newest_item_id(self) -> str | None:
@@ -126,6 +133,7 @@ class Response:
             "sequence": self.sequence,
             "output": self.output.dump(),
             "placed": self.placed,
+            "merged": self.merged,
             "cancel": self.cancel,
             "ended_seq": self.ended_seq,
             "ending": self.ending,
@@ -140,5 +148,6 @@ class Response:
             "status": Status(dumped["status"]),
             "output": Output.load(dumped["output"]),
             "placed": placed,
+            "merged": tuple(dumped.get("merged", ())),
         }
         return cls(**values)

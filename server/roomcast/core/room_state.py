@@ -129,6 +129,8 @@ class RoomState:
         elif kind == "item.created":
             completed = [Item.of(event["item"], event["seq"])]
             self.head_item_id = event["item"]["id"]
+        elif kind == "queue.updated":
+            self._order_queue(event)
         elif kind.startswith("response."):
             completed = self._fold_response(kind, event)
         for item in completed:
@@ -140,7 +142,8 @@ class RoomState:
         self.items[item.id] = item
         if len(self.items) <= self.keep_items:
             return
-        needed = {self.responses[open_id].prompt_id for open_id in (*self.running, *self.queue)} | {item.id}
+        unanswered = (self.responses[open_id].questions for open_id in (*self.running, *self.queue))
+        needed = {question for questions in unanswered for question in questions} | {item.id}
         oldest = next((known for known in self.items if known not in needed), None)
         if oldest is not None:
             del self.items[oldest]
@@ -173,6 +176,8 @@ class RoomState:
             response = replace(response, status=Status.CANCELLING, cancel=cancel)
         elif kind in TERMINAL_TYPES:
             completed = response.items(event)
+            if event.get("reason") == "merged" and response.status is Status.QUEUED:
+                self._merge(response, event.get("into"))
             response = self._end(response, event)
         else:
             self._fold_output(response, kind, event)
@@ -190,6 +195,19 @@ class RoomState:
     def _leave_queue(self, response_id: str) -> None:
         if response_id in self.queue:
             self.queue.remove(response_id)
+
+    def _order_queue(self, event: JsonObject) -> None:
+        """The line is as it was told. What it does not name stays behind what it does."""
+        told = [entry["response_id"] for entry in event.get("queue", ()) if entry["response_id"] in self.queue]
+        self.queue = [*told, *(waiting for waiting in self.queue if waiting not in told)]
+
+    def _merge(self, response: Response, into: str | None) -> None:
+        """What a response was to answer is now what `into` answers."""
+        heir = self.responses.get(into or "")
+        if heir is not None and not heir.ended:
+            questions = dict.fromkeys((*heir.merged, *response.questions))
+            questions.pop(heir.prompt_id or "", None)
+            self.responses[heir.id] = replace(heir, merged=tuple(questions))
 
     def _fold_output(self, response: Response, kind: str, event: JsonObject) -> None:
         response.output.fold(event)

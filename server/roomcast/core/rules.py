@@ -27,7 +27,7 @@ from roomcast.core.errors import Refusal
 from roomcast.core.events import JsonObject, encode
 from roomcast.core.intents import Commanded, Ended, Intent, Opened, Produced, Recovered
 from roomcast.core.profile import Profile
-from roomcast.core.queueing import Turn, admit, queue_changed, require_served, start
+from roomcast.core.queueing import Turn, admit, line_up, queue_changed, require_served, start
 from roomcast.core.response_state import Input, Status, step
 from roomcast.core.room_state import RoomState
 from roomcast.core.session import Member, Role
@@ -100,7 +100,7 @@ def _create_message(batch: Batch, intent: Commanded, command: commands.MessageCr
     content = _content(command.content, "content")
     parent_id = _parent(batch.state, command.parent_id)
     profile = _profile(batch.rulebook, command.profile)
-    turn = admit(batch, command.on_busy) if _wants_answer(batch, command.respond) else None
+    turn = admit(batch, command.on_busy, intent.member) if _wants_answer(batch, command.respond) else None
     _open(batch, intent.member)
     item = _add_message(batch, intent, content, parent_id or batch.state.head_item_id)
     result: JsonObject = {"item_id": intent.item_id, "seq": item["seq"]}
@@ -125,7 +125,7 @@ def _create_response(batch: Batch, intent: Commanded, command: commands.Response
     prompt_id = parent_id or batch.state.head_item_id
     if content is None and prompt_id is None:
         raise Refusal("missing_field", "there is nothing to respond to yet: give an input", param="input")
-    turn = admit(batch, command.on_busy)
+    turn = admit(batch, command.on_busy, intent.member)
     _open(batch, intent.member)
     if content is None:
         return _add_response(batch, intent, prompt_id, profile, request, turn)
@@ -251,5 +251,8 @@ def _add_response(
     if not turn.queued:
         start(batch, batch.state.responses[intent.response_id])
         return result
-    queue_changed(batch)
-    return {**result, "position": len(batch.state.queue), "on_busy": turn.applied}
+    line_up(batch, intent.response_id, intent.member, turn)
+    result |= {"status": batch.state.responses[intent.response_id].status.value, "on_busy": turn.applied}
+    if intent.response_id in batch.state.queue:
+        result["position"] = batch.state.queue.index(intent.response_id) + 1
+    return result

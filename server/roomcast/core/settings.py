@@ -26,7 +26,7 @@ __all__ = [
     "UpstreamSettings",
 ]
 
-OnBusy = Literal["enqueue", "reject"]
+OnBusy = Literal["enqueue", "reject", "interrupt", "latest", "merge"]
 
 
 @dataclass(frozen=True, slots=True, repr=False)

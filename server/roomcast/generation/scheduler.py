@@ -113,7 +113,7 @@ class Scheduler:
         return UpstreamRequest(
             response_id=response.id,
             model=response.base["model"],
-            input=model_input(room.state, response.prompt_id),
+            input=model_input(room.state, response.prompt_id, response.merged),
             instructions=instructions,
             parameters=parameters,
         )

@@ -1,0 +1,155 @@
+"""Random lives of one queue: members talk over each other under every policy of the room.
+
+Whatever they do: one response runs at most, each gets one terminal, the line is served in the
+order it is shown in, and what the model is told for a response is its own prompts, each once.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import hypothesis.strategies as st
+from hypothesis import settings
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from roomcast.core.commands import MessageCreate, ResponseCancel, RoomCommand
+from roomcast.core.conversation import model_input
+from roomcast.core.errors import Refusal
+from roomcast.core.events import JsonObject
+from roomcast.core.intents import CutShort, Ending, HungUp, Recovered
+from roomcast.core.ports import Finish
+from roomcast.core.response_state import ENDINGS, Status
+from roomcast.core.room_state import RoomState
+from roomcast.core.session import Member, Role
+from tests.support.pure_room import ANN, BOB, PureRoom
+from tests.support.reference import audit_log
+
+MO = Member("mod", "Mo", Role.MODERATOR)
+WHO = st.sampled_from([ANN, BOB, MO])
+PICK = st.integers(0, 5)
+POLICIES = ["enqueue", "reject", "interrupt", "latest", "merge"]
+POLICY = st.none() | st.sampled_from(POLICIES)
+QUEUE_LENGTH = 4
+
+
+class QueueMachine(RuleBasedStateMachine):
+    """One room in which several talk."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.room = PureRoom(queue_length=QUEUE_LENGTH)
+        self.texts = 0
+        self.told: dict[str, str] = {}
+        self.heard = 0
+
+    @initialize(policy=st.sampled_from(POLICIES))
+    def somebody_asks(self, policy: str) -> None:
+        self.say(ANN, None, "auto")
+        self.room.state.settings["on_busy"] = policy
+        self.room.log[0]["settings"]["on_busy"] = policy
+
+    @rule(who=WHO, policy=POLICY, respond=st.sampled_from(["auto", "auto", "auto", "never"]))
+    def somebody_says_something(self, who: Member, policy: Any, respond: Any) -> None:
+        self.say(who, policy, respond)
+
+    @rule(who=WHO, pick=PICK)
+    def somebody_cancels(self, who: Member, pick: int) -> None:
+        self.send(who, ResponseCancel(id="c", room="lobby", response_id=self.some(pick)))
+
+    @precondition(lambda self: self.room.state.running)
+    @rule(text=st.sampled_from(["", "x"]))
+    def the_model_answers(self, text: str) -> None:
+        [running] = self.room.state.running
+        if not self.room.response(running).placed:
+            self.room.answer(running, text)
+
+    @precondition(lambda self: self.room.state.running)
+    @rule(ending=st.sampled_from([Finish("completed"), CutShort("time_limit")]))
+    def the_model_ends(self, ending: Ending) -> None:
+        self.end(ending)
+
+    @rule(saved=st.booleans())
+    def the_process_ends_and_another_takes_over(self, *, saved: bool) -> None:
+        state = RoomState.load(self.room.state.dump()) if saved else self.room.refolded()
+        assert state.dump() == self.room.state.dump()
+        self.room.state = state
+        self.room.decide(Recovered("restart"))
+
+    # -- what always holds ------------------------------------------------------------------------
+
+    @invariant()
+    def the_log_obeys_its_rules(self) -> None:
+        assert audit_log(self.room.log) == []
+
+    @invariant()
+    def nobody_waits_for_nothing_and_nothing_grows(self) -> None:
+        state = self.room.state
+        assert state.running or not state.queue
+        assert len(state.queue) <= QUEUE_LENGTH
+        assert all(len(state.responses[waiting].merged) < QUEUE_LENGTH for waiting in state.queue)
+
+    @invariant()
+    def whoever_starts_is_told_exactly_its_own_prompts(self) -> None:
+        """Checked where the scheduler asks: on the state that stands behind the start."""
+        for event in self.room.log[self.heard :]:
+            if event["type"] == "response.in_progress":
+                self.check_told(event["response_id"])
+        self.heard = len(self.room.log)
+
+    def check_told(self, response_id: str) -> None:
+        response, state = self.room.response(response_id), self.room.state
+        said = [text(item) for item in model_input(state, response.prompt_id, response.merged)]
+        own = [text(state.items[question].body()) for question in response.questions]
+        assert said[-len(own) :] == sorted(own), "in the order they were said"
+        assert len(set(said)) == len(said), "nothing twice"
+        waiting = {question for queued in state.queue for question in state.responses[queued].questions}
+        assert waiting.isdisjoint(response.questions)
+        assert {text(state.items[item_id].body()) for item_id in waiting}.isdisjoint(said)
+        for question in response.questions:
+            assert self.told.setdefault(question, response_id) == response_id, "answered by one response only"
+
+    def teardown(self) -> None:
+        """All answers end, and the line is served as it was shown, to the last."""
+        if not self.room.log:
+            return
+        shown = list(self.room.state.queue)
+        while self.room.state.running:
+            self.end(Finish("completed"))
+        started = [event["response_id"] for event in self.room.log if event["type"] == "response.in_progress"]
+        assert started[len(started) - len(shown) :] == shown
+        assert audit_log(self.room.log, at_rest=True) == []
+        assert all(response.status in ENDINGS for response in self.room.state.responses.values())
+        messages = [event["item"]["id"] for event in self.room.log if event["type"] == "item.created"]
+        assert set(messages) <= self.room.state.items.keys(), "every message is kept"
+
+    # -- how ----------------------------------------------------------------------------------------
+
+    def say(self, who: Member, policy: Any, respond: Any) -> None:
+        self.texts += 1
+        said = f"prompt {self.texts:04}"
+        self.send(who, MessageCreate(id="c", room="lobby", content=said, respond=respond, on_busy=policy))
+
+    def send(self, who: Member, command: RoomCommand) -> None:
+        before = self.room.state.dump()
+        try:
+            self.room.command(command, who)
+        except Refusal:
+            assert self.room.state.dump() == before
+
+    def some(self, pick: int) -> str | None:
+        known = [*self.room.state.running, *self.room.state.queue, *reversed(self.room.state.responses)]
+        return known[pick] if pick < len(known) else None
+
+    def end(self, ending: Ending) -> None:
+        [running] = self.room.state.running
+        stopping = self.room.response(running).status is Status.CANCELLING
+        self.room.end(running, HungUp(1) if stopping else ending)
+
+
+def text(item: JsonObject) -> str:
+    said: str = item["content"][0]["text"] if item["content"] else ""
+    return said if item["role"] == "user" else f"{said} {id(item)}"
+
+
+TestQueueMachine = QueueMachine.TestCase
+TestQueueMachine.settings = settings(stateful_step_count=40)
