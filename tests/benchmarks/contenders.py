@@ -40,6 +40,8 @@ SETTINGS = {
     # One answer lasts for a whole measurement; what it may hold then leaves less of a frame for history.
     "ROOMCAST_LIMITS__RUNNING_BYTES": str(960 * 1024),
     "ROOMCAST_LIMITS__SNAPSHOT_ITEMS_BYTES": str(64 * 1024),
+    # All viewers come from one address, thousands of them again and again.
+    "ROOMCAST_LIMITS__HANDSHAKES_PER_ADDRESS_BURST": "1000000",
 }
 SETTLED_FOR_S = 1.0
 SETTLE_TIMEOUT_S = 20.0

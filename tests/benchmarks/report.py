@@ -11,6 +11,7 @@ from typing import Literal
 
 import msgspec
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from tests.benchmarks.tools import Run
@@ -53,6 +54,7 @@ class Report:
 
     Attributes:
         lost: Runs of ours in which a viewer missed something, in words.
+        failed: Measures that did not come to an end, in words.
     """
 
     console: Console
@@ -61,6 +63,7 @@ class Report:
     runs: list[tuple[str, Run]] = field(default_factory=list["tuple[str, Run]"])
     tables: list[Table] = field(default_factory=list[Table])
     lost: list[str] = field(default_factory=list[str])
+    failed: list[str] = field(default_factory=list[str])
 
     def step(self, what: str) -> None:
         """Say what is being done."""
@@ -126,7 +129,9 @@ class Report:
                 f"{NOISY_PERCENT:.0f} % of it was used by something else. Do not compare them.[/]"
             )
         for loss in self.lost:
-            self.console.print(f"[bold red]LOST: {loss}[/]")
+            self.console.print(f"[bold red]LOST: {escape(loss)}[/]")
+        for failure in self.failed:
+            self.console.print(f"[bold red]FAILED: {escape(failure)}[/]")
 
     def write(self, path: Path) -> None:
         """Write everything as JSON."""
