@@ -365,6 +365,13 @@ def test_a_dump_goes_on_where_the_output_stood(events: list[JsonObject], at: int
     assert reloaded.digest() == straight.digest()
 
 
+def test_a_dump_knows_which_items_are_open() -> None:
+    output = folded(item_added("m"), item_done("n", "closed", 1))
+    reloaded = Output.load(orjson.loads(orjson.dumps(output.dump())))
+    assert reloaded.cost(delta("x", "m")) is not None
+    assert reloaded.cost(delta("x", "n", index=1)) is None
+
+
 @given(ours=STREAM, theirs=STREAM, shared=STREAM)
 def test_o2_forks_never_mix(shared: list[JsonObject], ours: list[JsonObject], theirs: list[JsonObject]) -> None:
     origin = folded(*shared)

@@ -155,11 +155,12 @@ def test_a_message_that_wants_no_answer_is_welcome_in_a_busy_room() -> None:
     assert room.say("an aside", respond="never")["item_id"]
 
 
-def test_drain_new_prompts_are_refused() -> None:
-    room = PureRoom()
+def test_drain_new_prompts_are_refused_and_make_no_room() -> None:
+    room, new = PureRoom(), PureRoom()
     room.decide(Opened(ANN))
-    room.draining = True
-    assert refused(room, say()) == refused(room, ask(input="hi")) == ("draining", None)
+    room.draining = new.draining = True
+    for one in (room, new):
+        assert refused(one, say()) == refused(one, ask(input="hi")) == ("draining", None)
 
 
 @pytest.mark.parametrize("respond", ["auto", "never"])

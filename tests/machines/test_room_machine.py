@@ -25,6 +25,7 @@ from roomcast.core.profile import Profile
 from roomcast.core.room_state import RoomState
 from roomcast.core.rules import decide
 from roomcast.core.session import Member
+from roomcast.core.tail import Tail
 from tests.support.auditor import audit_viewer
 from tests.support.pure_reader import PureReader
 from tests.support.pure_room import ANN, BOB, delta, item_added, item_done
@@ -60,6 +61,7 @@ class RoomMachine(RuleBasedStateMachine):
         super().__init__()
         self.state = RoomState("lobby", keep_items=LIMITS.state_items)
         self.log: list[Record] = []
+        self.tail = Tail(0, limit_bytes=3_000, limit_events=8)
         self.events: list[JsonObject] = []
         self.waiting: list[Intent] = []
         self.saved: bytes | None = None
@@ -108,11 +110,12 @@ class RoomMachine(RuleBasedStateMachine):
         self.produce(self.running(), drafts)
         self.commit_all(unless=wait)
 
-    @rule(texts=st.lists(TEXT, min_size=2, max_size=6))
-    def the_model_streams(self, texts: list[str]) -> None:
+    @rule(pieces=st.lists(st.tuples(TEXT, st.integers(0, 1), st.integers(0, 1)), min_size=2, max_size=6))
+    def the_model_streams(self, pieces: list[tuple[str, int, int]]) -> None:
+        """One commit a piece, in one of its items and one of that item's parts."""
         response_id = self.running()
-        for text in texts:
-            self.produce(response_id, [delta(text, "")])
+        for text, back, place in pieces:
+            self.produce(response_id, [delta(text, "", content_index=place)], back=back)
             self.commit_all()
 
     @rule(closed_with=st.none() | TEXT, wait=WAIT)
@@ -133,9 +136,10 @@ class RoomMachine(RuleBasedStateMachine):
             {"type": "item.created", "item": {"id": "forged"}, "seq": 1},
             {**delta("", "nowhere", 9), "delta": None},
             delta("lost", "nowhere", 9),
-            {"type": "response.odd", "seq": 1, "big": 2**70},
+            {"type": "response.odd", "seq": 1, "by": "me"},
+            {"type": "response.odd", "big": 2**70},
         ]
-        self.waiting.append(Produced(self.running(), odd[pick % 6 :], 0))
+        self.waiting.append(Produced(self.running(), odd[pick % 7 :], 0))
         self.commit_all(unless=wait)
 
     @rule(pick=st.sampled_from([0, 0, 0, 1, 5]), ending=st.sampled_from(ENDINGS), wait=WAIT)
@@ -201,7 +205,7 @@ class RoomMachine(RuleBasedStateMachine):
     def all_viewers_but_one_read_on(self, but: int, limit_bytes: int) -> None:
         for number, viewer in enumerate(self.viewers):
             if number != but:
-                viewer.read(self.log, limit_bytes)
+                viewer.read(self.log, limit_bytes, self.tail)
                 viewer.told_head(self.state)
 
     @rule(pick=PICK)
@@ -237,17 +241,18 @@ class RoomMachine(RuleBasedStateMachine):
         """Everything comes to rest, and everybody has everything."""
         self.draining = False
         self.waiting.append(Recovered("restart"))
-        while self.waiting or self.state.unfinished:
-            self.commit(self.decided(self.waiting))
-            self.waiting = [Ended(running, HungUp(1)) for running in self.state.running]
-            self.waiting += [Ended(running, Finish("completed")) for running in self.state.running]
+        for _ in range(10 + LIMITS.queue_length):
+            self.commit_all()
+            for running in self.state.running:
+                cancelled = self.state.responses[running].status == "cancelling"
+                self.waiting.append(Ended(running, HungUp(1) if cancelled else Finish("completed")))
         assert audit_log(self.events, at_rest=True) == []
         refolded = RoomState("lobby", keep_items=LIMITS.state_items)
         for event in self.events:
             refolded.fold(event)
         assert refolded.dump() == self.state.dump()
         for viewer in self.viewers:
-            viewer.read(self.log, 10**9)
+            viewer.read_all(self.log, self.tail)
             assert audit_viewer(viewer.transcript, self.events, room="lobby", complete=True) == []
 
     # -- how ----------------------------------------------------------------------------------------
@@ -265,10 +270,10 @@ class RoomMachine(RuleBasedStateMachine):
             self.commit_all()
         return self.some_response(0) or "resp_gone"
 
-    def produce(self, response_id: str, drafts: list[JsonObject]) -> None:
-        """Pieces of a response's newest item, which begins if it has none."""
+    def produce(self, response_id: str, drafts: list[JsonObject], back: int = 0) -> None:
+        """Pieces of a response's newest item, which begins if it has none, or of one before it."""
         begun = bool(self.announced(response_id))
-        item_id, index = self.newest(response_id)
+        item_id, index = self.newest(response_id, back)
         placed = [{**draft, "item_id": item_id, "output_index": index} for draft in drafts]
         self.waiting.append(Produced(response_id, placed if begun else [item_added(item_id, index), *placed], 0))
 
@@ -293,9 +298,9 @@ class RoomMachine(RuleBasedStateMachine):
         ids = [piece["item"]["id"] for piece in begun if piece["item"]["id"].startswith(f"out_{response_id}_")]
         return list(dict.fromkeys(ids))
 
-    def newest(self, response_id: str) -> tuple[str, int]:
-        """Id and index of the item that a response writes now."""
-        index = max(0, len(self.announced(response_id)) - 1)
+    def newest(self, response_id: str, back: int = 0) -> tuple[str, int]:
+        """Id and index of the newest item of a response, or of one before it."""
+        index = max(0, len(self.announced(response_id)) - 1 - back)
         return f"out_{response_id}_{index}", index
 
     def decided(self, intents: list[Intent]) -> Batch:
@@ -316,9 +321,10 @@ class RoomMachine(RuleBasedStateMachine):
         assert batch.base_seq == self.state.seq == len(self.log)
         records = encode_events(batch.events)
         self.log += records
+        self.tail.extend(records)
         self.events += [decode_event(record) for record in records]
         self.state = batch.state
 
 
 TestRoomMachine = RoomMachine.TestCase
-TestRoomMachine.settings = settings(stateful_step_count=60)
+TestRoomMachine.settings = settings(stateful_step_count=60, max_examples=max(200, settings().max_examples))

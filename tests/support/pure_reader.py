@@ -13,6 +13,7 @@ from roomcast.core.coalesce import merge_records
 from roomcast.core.events import Cursor, JsonObject, Record, decode_event, encode
 from roomcast.core.room_state import RoomState
 from roomcast.core.snapshot import snapshot
+from roomcast.core.tail import Tail
 from tests.support.auditor import DISCONNECTED
 
 __all__ = ["PureReader"]
@@ -52,15 +53,19 @@ class PureReader:
         """The connection is gone; the cursor stays."""
         self.transcript.append(DISCONNECTED)
 
-    def read(self, log: Sequence[Record], limit_bytes: int) -> None:
-        """Get what follows the cursor, merged, up to about `limit_bytes`."""
-        batch: list[Record] = []
-        for record in log[self.cursor.seq :]:
-            if batch and sum(len(taken.data) for taken in batch) + len(record.data) > limit_bytes:
-                break
-            batch.append(record)
+    def read(self, log: Sequence[Record], limit_bytes: int, tail: Tail | None = None) -> None:
+        """Get what follows the cursor, merged, up to about `limit_bytes`: from memory, or else from the log."""
+        batch = tail.after(self.cursor.seq, limit_bytes) if tail else None
+        if batch is None:
+            batch = list(log[self.cursor.seq : self.cursor.seq + 10])
         self.transcript += [decode_event(record) for record in merge_records(batch, limit_bytes=limit_bytes)]
         self.cursor = Cursor(self.cursor.epoch, self.cursor.seq + len(batch))
+
+    def read_all(self, log: Sequence[Record], tail: Tail | None = None) -> None:
+        """Get everything that follows the cursor."""
+        while (before := self.cursor.seq) < len(log):
+            self.read(log, 10**9, tail)
+            assert self.cursor.seq > before, "a reader that asks for more gets some"
 
     def reset(self, state: RoomState) -> None:
         """Fall so far behind that only a snapshot helps."""

@@ -87,12 +87,12 @@ class PureRoom:
         return self.command(ResponseCancel(id="c", room="lobby", response_id=response_id, **fields), by)
 
     def refusal(self, command: RoomCommand, by: Member = ANN) -> Refusal:
-        """Send a command that is refused; return why. Nothing may have changed."""
-        before = self.state.dump()
+        """Send a command that is refused; return why. It must have left its batch as it was."""
+        batch = Batch(self.state, self.rulebook, self.now_ms, draining=self.draining)
         try:
-            self.command(command, by)
+            decide(batch, self.commanded(command, by))
         except Refusal as refusal:
-            assert self.state.dump() == before
+            assert batch.events == []
             return refusal
         raise AssertionError("the command was carried out")
 

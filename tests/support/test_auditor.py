@@ -34,8 +34,8 @@ class Scene:
     def records(self) -> list[Record]:
         return encode_events(self.room.log)
 
-    def read(self, limit_bytes: int = FAR) -> None:
-        self.viewer.read(self.records(), limit_bytes)
+    def read(self) -> None:
+        self.viewer.read_all(self.records())
 
     def end(self) -> None:
         self.room.cancel("resp_2")
@@ -51,7 +51,7 @@ def whole_scene() -> Scene:
     """Reading live, merged, losing the connection, coming back, skipping, and coming back from an older place."""
     scene = Scene()
     viewer, room = scene.viewer, scene.room
-    scene.read(900)
+    viewer.read(scene.records(), FAR)
     viewer.disconnect()
     viewer.join(room.state, "e1", viewer.cursor)
     scene.read()
@@ -61,7 +61,7 @@ def whole_scene() -> Scene:
     scene.read()
     viewer.disconnect()
     viewer.join(room.state, "e1", Cursor("e1", 9))
-    scene.read(400)
+    viewer.read(scene.records(), FAR)
     scene.read()
     viewer.join(room.state, "e1", Cursor("lost", 9))
     scene.end()
@@ -229,7 +229,7 @@ def test_a_transcript_may_begin_where_an_earlier_one_ended() -> None:
     scene = Scene()
     late = PureReader()
     late.join(scene.room.state, "e1", Cursor("e1", 7))
-    late.read(scene.records(), FAR)
+    late.read_all(scene.records())
     assert audit_viewer(late.transcript, scene.room.log, room="lobby", complete=True) == []
 
 
@@ -249,7 +249,7 @@ def test_v6_an_ending_that_a_reset_for_lag_leaves_out_is_found_out() -> None:
 
 def test_v2_a_viewer_who_should_have_everything_and_has_not_is_found_out() -> None:
     scene = Scene()
-    scene.read(400)
+    scene.viewer.read(scene.records(), FAR)
     assert scene.audit(complete=False) == []
     assert [finding[:2] for finding in scene.audit(complete=True)] == ["V2"]
 
