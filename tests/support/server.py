@@ -16,7 +16,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from re import search
 
@@ -132,5 +132,8 @@ def _first_line(process: subprocess.Popen[str], log: Path) -> str:
         line = process.stdout.readline()
     finally:
         watchdog.cancel()
+    if not line:
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(10)  # its output ends a moment before itself
     assert line, f"the server did not start (status {process.poll()}): {log.read_text(errors='replace')[-4000:]}"
     return line.strip()
