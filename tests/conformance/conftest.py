@@ -2,60 +2,20 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
-from dataclasses import dataclass
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from roomcast.core.ports import Clock, Head
+from roomcast.core.ports import Clock, Retention
 from roomcast.storage import Store, open_memory, open_sqlite
 from tests.conformance.examples import ManualClock
 
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """A store, and the one thing that a test needs and no port offers.
-
-    Attributes:
-        lift_floor: Forget a room's oldest events, as trimming will.
-    """
-
-    store: Store
-    lift_floor: Callable[[str, int], None]
-
-
-@asynccontextmanager
-async def _memory(folder: Path, clock: Clock) -> AsyncGenerator[Opened]:
-    async with open_memory(clock=clock) as store:
-
-        def lift_floor(room: str, floor: int) -> None:
-            log = store._rooms[room]  # pyright: ignore[reportPrivateUsage]  # trimming comes later
-            del log.records[: floor - log.head.floor]
-            log.head = Head(room, log.head.epoch, log.head.seq, floor)
-
-        yield Opened(store, lift_floor)
-
-
-@asynccontextmanager
-async def _sqlite(folder: Path, clock: Clock) -> AsyncGenerator[Opened]:
-    path = folder / "roomcast.db"
-    async with open_sqlite(path, clock=clock) as store:
-
-        def lift_floor(room: str, floor: int) -> None:
-            with closing(sqlite3.connect(path)) as connection, connection:
-                connection.execute("DELETE FROM events WHERE room = ? AND seq <= ?", (room, floor))
-                connection.execute("UPDATE rooms SET floor = ? WHERE name = ?", (floor, room))
-
-        yield Opened(store, lift_floor)
-
-
-ADAPTERS: Mapping[str, Callable[[Path, Clock], AbstractAsyncContextManager[Opened]]] = {
-    "memory": _memory,
-    "sqlite": _sqlite,
+ADAPTERS: Mapping[str, Callable[[Path, Clock, Retention], AbstractAsyncContextManager[Store]]] = {
+    "memory": lambda folder, clock, retention: open_memory(clock=clock, retention=retention),
+    "sqlite": lambda folder, clock, retention: open_sqlite(folder / "roomcast.db", clock=clock, retention=retention),
 }
 
 
@@ -76,11 +36,11 @@ def clock() -> ManualClock:
 
 
 @pytest.fixture
-async def opened(setting: str, tmp_path: Path, clock: ManualClock) -> AsyncGenerator[Opened]:
-    async with ADAPTERS[setting.split()[0]](tmp_path, clock) as opened:
-        yield opened
+def retention() -> Retention:
+    return Retention(age_s=100, size_bytes=1_000_000, events=1_000)
 
 
 @pytest.fixture
-def store(opened: Opened) -> Store:
-    return opened.store
+async def store(setting: str, tmp_path: Path, clock: ManualClock, retention: Retention) -> AsyncGenerator[Store]:
+    async with ADAPTERS[setting.split()[0]](tmp_path, clock, retention) as store:
+        yield store

@@ -6,9 +6,8 @@ import anyio
 import pytest
 
 from roomcast.core.events import Record
-from roomcast.core.ports import Committed, Conflict, Events, Expired, Head
+from roomcast.core.ports import Committed, Conflict, Events, Head
 from roomcast.storage import Store
-from tests.conformance.conftest import Opened
 from tests.conformance.examples import EPOCH, a_batch, a_key, a_receipt, a_record, an_item
 
 pytestmark = pytest.mark.anyio
@@ -185,21 +184,6 @@ async def test_an_event_comes_back_byte_for_byte(store: Store, data: bytes, kind
 async def test_more_events_than_any_one_statement_takes_come_back_in_order(store: Store) -> None:
     await store.append([a_batch("a", events=333), a_batch("b", events=1)])
     assert await store.read("a", 0, 1_000) == Events([a_record(seq) for seq in range(1, 334)])
-
-
-async def test_a_position_below_the_floor_has_expired(opened: Opened) -> None:
-    await opened.store.append([a_batch(events=5)])
-    opened.lift_floor("lobby", 3)
-    assert await opened.store.head("lobby") == Head("lobby", EPOCH, seq=5, floor=3)
-    assert await opened.store.read("lobby", 2, 10) == Expired(3)
-    assert await opened.store.read("lobby", 3, 10) == Events([a_record(4), a_record(5)])
-
-
-async def test_an_append_leaves_the_floor_where_it_is(opened: Opened) -> None:
-    await opened.store.append([a_batch(events=5)])
-    opened.lift_floor("lobby", 3)
-    assert list(await opened.store.append([a_batch(on=5)])) == [Committed(6)]
-    assert await opened.store.head("lobby") == Head("lobby", EPOCH, seq=6, floor=3)
 
 
 # ---- follow

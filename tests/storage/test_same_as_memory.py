@@ -15,12 +15,13 @@ from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from roomcast.core.events import Record
-from roomcast.core.ports import Append, Checkpoint, Head, Hold, ItemRow, Receipt, ReceiptKey
+from roomcast.core.ports import Append, Checkpoint, Head, Hold, ItemRow, Receipt, ReceiptKey, Retention
 from roomcast.storage import Store, open_memory, open_sqlite
 from tests.conformance.examples import ManualClock
 
 Answer = TypeVar("Answer")
 
+RETENTION = Retention(age_s=0.02, size_bytes=60, events=5)
 ROOMS = ("a", "b", "a.b")
 FEW = st.sampled_from(("x", "y", "z"))
 BYTES = st.binary(max_size=20)
@@ -67,12 +68,14 @@ class StoresAgree(RuleBasedStateMachine):
         self.runner = asyncio.Runner()
         self.in_memory = AsyncExitStack()
         self.on_disk = AsyncExitStack()
-        self.reference: Store = self.run(self.in_memory.enter_async_context(open_memory(clock=self.clock)))
+        opening = open_memory(clock=self.clock, retention=RETENTION)
+        self.reference: Store = self.run(self.in_memory.enter_async_context(opening))
         self.open()
 
     def open(self) -> None:
         path = Path(self.folder.name) / "roomcast.db"
-        self.sqlite: Store = self.run(self.on_disk.enter_async_context(open_sqlite(path, clock=self.clock)))
+        opening = open_sqlite(path, clock=self.clock, retention=RETENTION)
+        self.sqlite: Store = self.run(self.on_disk.enter_async_context(opening))
 
     def run(self, awaitable: Awaitable[Answer]) -> Answer:
         async def waited() -> Answer:
@@ -117,6 +120,10 @@ class StoresAgree(RuleBasedStateMachine):
         self.clock.at_ms += by_ms
 
     @rule()
+    def trim(self) -> None:
+        self.both(trim_all)
+
+    @rule()
     def restart(self) -> None:
         self.run(self.on_disk.aclose())
         self.open()
@@ -131,6 +138,11 @@ class StoresAgree(RuleBasedStateMachine):
         self.both(lambda store: store.held())
         for room in ROOMS:
             self.both(partial(head_and_checkpoint, room))
+
+
+async def trim_all(store: Store) -> None:
+    while await store.trim():
+        pass
 
 
 async def head_and_checkpoint(room: str, store: Store) -> tuple[Head | None, Checkpoint | None]:

@@ -7,11 +7,14 @@ from collections.abc import Sequence
 import anyio
 
 from roomcast.core.errors import StorageError
-from roomcast.core.ports import Append, Committed, Conflict, Head
+from roomcast.core.limits import Limits
+from roomcast.core.ports import Append, Committed, Conflict, Head, Retention
 from roomcast.storage import MemoryStore
 from tests.support.virtual_time import VirtualClock
 
 __all__ = ["FaultyStore"]
+
+DEFAULT_RETENTION = Limits().retention
 
 
 class FaultyStore(MemoryStore):
@@ -24,8 +27,8 @@ class FaultyStore(MemoryStore):
         calls: How many appends were asked for.
     """
 
-    def __init__(self) -> None:
-        super().__init__(clock=VirtualClock())
+    def __init__(self, *, retention: Retention = DEFAULT_RETENTION) -> None:
+        super().__init__(clock=VirtualClock(), retention=retention)
         self.fail_with: StorageError | None = None
         self.gate: anyio.Event | None = None
         self.appended: list[Append] = []

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from roomcast.core.log import Retention
+
 __all__ = ["Limits"]
 
 KIB = 1024
@@ -67,9 +69,17 @@ class Limits:
 
     # the store
     receipt_s: float = 86_400.0
+    retain_age_s: float = 86_400.0
+    retain_bytes: int = 64 * MIB
+    retain_events: int = 50_000
     read_events: int = 1_000
 
     # all generations
     generations: int = 100
     upstream_line_bytes: int = 4 * MIB
     upstream_event_bytes: int = 256 * KIB
+
+    @property
+    def retention(self) -> Retention:
+        """How much of a room's log is kept."""
+        return Retention(self.retain_age_s, self.retain_bytes, self.retain_events)

@@ -25,6 +25,7 @@ __all__ = [
     "ItemRow",
     "Receipt",
     "ReceiptKey",
+    "Retention",
     "RoomCard",
 ]
 
@@ -126,9 +127,22 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """The batch is in the log; `seq` is the new head."""
+    """The batch is in the log; `seq` is the new head, `floor` the oldest position that `read` can serve."""
 
     seq: int
+    floor: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """How much of a room's log is kept: the newest events that are young, few and small enough.
+
+    What is behind the newest checkpoint is kept in any case, and so are items.
+    """
+
+    age_s: float
+    size_bytes: int
+    events: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,7 @@ from roomcast.core.log import (
     ItemRow,
     Receipt,
     ReceiptKey,
+    Retention,
     RoomCard,
 )
 
@@ -58,6 +59,7 @@ __all__ = [
     "Piece",
     "Receipt",
     "ReceiptKey",
+    "Retention",
     "RoomCard",
     "Rooms",
     "TokenCounter",
@@ -87,6 +89,13 @@ class EventLog(Protocol):
 
     async def head(self, room: str) -> Head | None:
         """Where the room's log stands, or None when there is no such room."""
+        ...
+
+    async def trim(self) -> bool:
+        """Let go of some of the oldest events beyond what is to be kept; whether there may be more.
+
+        Raises `floor`, never past the newest checkpoint; a bounded number of events and rooms at a time.
+        """
         ...
 
     def follow(self) -> AbstractAsyncContextManager[AsyncIterator[Head]]:

@@ -31,7 +31,7 @@ from roomcast.core.intents import Ended, Opened, Produced, Recovered
 from roomcast.core.ports import (
     Append,
     Clock,
-    Committed,
+    Conflict,
     EventLog,
     Expired,
     Hold,
@@ -137,10 +137,13 @@ class Committer:
             self._failures = 0
         conflicts: list[_Plan] = []
         for plan in plans:
-            if plan.append is None or isinstance(next(outcomes), Committed):
-                self._settle(plan)
-            else:
+            outcome = None if plan.append is None else next(outcomes)
+            if isinstance(outcome, Conflict):
                 conflicts.append(plan)
+                continue
+            if outcome is not None:
+                plan.room.floor = outcome.floor
+            self._settle(plan)
         for plan in conflicts:
             await self._give_way(plan)
 
@@ -243,6 +246,7 @@ class Committer:
         if head is None or head.epoch != room.epoch or head.seq < room.state.seq:
             room.loaded = False
             return
+        room.floor = head.floor
         while room.state.seq < head.seq:
             read = await self._event_log.read(room.name, room.state.seq, self._rulebook.limits.read_events)
             if isinstance(read, Expired) or not read.records:

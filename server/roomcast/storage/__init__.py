@@ -3,8 +3,8 @@
     memory    plain Python; the reference, gone with the process
     sqlite    one file, one process; the default
 
-All of them pass one suite, tests/conformance. What an append means is in appends.py, once;
-an adapter adds where it puts things and what survives.
+All of them pass one suite, tests/conformance. What an append means is in appends.py, and
+what is kept in retaining.py, once; an adapter adds where it puts things and what survives.
 
 Not here: who may append (room/), and when receipts, checkpoints and items are due (core/).
 """
@@ -15,9 +15,19 @@ from typing import Protocol
 
 from roomcast.core.ports import Archive, EventLog, Leases, Rooms
 from roomcast.storage.memory import MemoryStore, open_memory
+from roomcast.storage.retaining import keep_trimming
 from roomcast.storage.sqlite import SqliteStore, StoreInUse, StoreUnusable, open_sqlite
 
-__all__ = ["MemoryStore", "SqliteStore", "Store", "StoreInUse", "StoreUnusable", "open_memory", "open_sqlite"]
+__all__ = [
+    "MemoryStore",
+    "SqliteStore",
+    "Store",
+    "StoreInUse",
+    "StoreUnusable",
+    "keep_trimming",
+    "open_memory",
+    "open_sqlite",
+]
 
 
 class Store(EventLog, Rooms, Leases, Archive, Protocol):

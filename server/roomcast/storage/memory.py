@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Final
 
 from anyio.lowlevel import checkpoint as yield_to_loop
 
 from roomcast.core.events import Record
+from roomcast.core.limits import Limits
 from roomcast.core.ports import (
     Append,
     Beat,
@@ -27,12 +29,16 @@ from roomcast.core.ports import (
     ItemRow,
     Receipt,
     ReceiptKey,
+    Retention,
     RoomCard,
 )
 from roomcast.storage.appends import advance, check
 from roomcast.storage.heads import HeadBoard
+from roomcast.storage.retaining import Ages, surplus
 
 __all__ = ["MemoryStore", "open_memory"]
+
+DEFAULT_RETENTION: Final = Limits().retention
 
 
 @dataclass(slots=True)
@@ -41,6 +47,7 @@ class _Room:
     title: str = ""
     unfinished: bool = False
     records: list[Record] = field(default_factory=list[Record])
+    at_ms: dict[int, int] = field(default_factory=dict[int, int])
     checkpoint: Checkpoint | None = None
     items: dict[str, ItemRow] = field(default_factory=dict[str, ItemRow])
 
@@ -50,10 +57,13 @@ class MemoryStore:
 
     Args:
         clock: Tells which receipts have expired.
+        retention: How much of each log is kept when it is trimmed.
     """
 
-    def __init__(self, *, clock: Clock) -> None:
+    def __init__(self, *, clock: Clock, retention: Retention = DEFAULT_RETENTION) -> None:
         self._clock = clock
+        self._retention = retention
+        self._ages = Ages(clock)
         self._rooms: dict[str, _Room] = {}
         self._receipts: dict[ReceiptKey, Receipt] = {}
         self._holds: dict[tuple[str, str], Hold] = {}
@@ -86,6 +96,11 @@ class MemoryStore:
         log = self._rooms.get(room)
         return log.head if log else None
 
+    async def trim(self) -> bool:
+        """Let go of some of the oldest events of one room; whether there may be more."""
+        await yield_to_loop()
+        return any(self._trim(log) for log in self._rooms.values())
+
     def follow(self) -> AbstractAsyncContextManager[AsyncIterator[Head]]:
         """Heads as they move; a follower that lags sees the newest of each room."""
         return self._board.follow()
@@ -101,6 +116,7 @@ class MemoryStore:
         log.unfinished = batch.unfinished
         log.title = log.title if batch.title is None else batch.title
         log.records.extend(batch.records)
+        log.at_ms.update((record.seq, self._ages.now_ms()) for record in batch.records)
         log.items.update((item.item_id, item) for item in batch.items)
         if batch.checkpoint is not None:
             log.checkpoint = Checkpoint(after.epoch, after.seq, batch.checkpoint)
@@ -110,7 +126,22 @@ class MemoryStore:
             self._holds.pop((batch.room, response_id), None)
         if batch.records:
             self._board.publish([after])
-        return Committed(after.seq)
+        return Committed(after.seq, after.floor)
+
+    def _trim(self, log: _Room) -> bool:
+        head, saved = log.head, log.checkpoint.seq if log.checkpoint else 0
+        going, _ = surplus(
+            ((len(record.data), log.at_ms[record.seq]) for record in log.records if record.seq <= saved),
+            count=len(log.records),
+            size_bytes=sum(len(record.data) for record in log.records),
+            retention=self._retention,
+            now_ms=self._ages.now_ms(),
+        )
+        for record in log.records[:going]:
+            del log.at_ms[record.seq]
+        del log.records[:going]
+        log.head = Head(head.room, head.epoch, head.seq, head.floor + going)
+        return going > 0
 
     def _keep(self, receipts: Sequence[Receipt]) -> None:
         for receipt in receipts:
@@ -191,9 +222,9 @@ class MemoryStore:
 
 
 @asynccontextmanager
-async def open_memory(*, clock: Clock) -> AsyncGenerator[MemoryStore]:
+async def open_memory(*, clock: Clock, retention: Retention = DEFAULT_RETENTION) -> AsyncGenerator[MemoryStore]:
     """Open an empty store; what it holds is gone when the context ends."""
-    store = MemoryStore(clock=clock)
+    store = MemoryStore(clock=clock, retention=retention)
     try:
         yield store
     finally:

@@ -5,6 +5,7 @@
                 ├─ wheel            what is due by time
                 ├─ http             the port
                 ├─ warm-up          after ready
+                ├─ retention        trims the logs
                 └─ generation …     one for each that runs
 
 Start: the store is opened and locked, what a dead process left running is ended (or the store
@@ -34,7 +35,7 @@ from roomcast.observe.metrics import PrometheusObserver
 from roomcast.room.committer import Committer
 from roomcast.room.hub import Hub
 from roomcast.room.room import Reader, Room
-from roomcast.storage import Store
+from roomcast.storage import Store, keep_trimming
 from roomcast.subscriber.desk import Desk
 from roomcast.subscriber.fanout import Shared
 from roomcast.subscriber.overflow import Overflow
@@ -155,6 +156,7 @@ async def house(settings: Settings) -> AsyncGenerator[House]:
         await _serve(built, listening, tasks)
         tasks.start_soon(_warm, upstream, tokens, name="warm-up")
         tasks.start_soon(watch_loop, observer, clock, name="loop-lag")
+        tasks.start_soon(keep_trimming, store, name="retention")
         built.ready = True
         yield built
         with anyio.CancelScope(shield=True), anyio.move_on_after(GOODBYE_S):

@@ -50,10 +50,12 @@ async def open_store(settings: Settings, stack: AsyncExitStack, clock: SystemClo
     """Open the store that the settings name; it is closed with `stack`."""
     url = settings.storage.url
     if url.startswith("memory:"):
-        return await stack.enter_async_context(open_memory(clock=clock))
+        return await stack.enter_async_context(open_memory(clock=clock, retention=settings.limits.retention))
     path = Path(url.removeprefix("sqlite:///"))
     try:
-        return await stack.enter_async_context(open_sqlite(path, durability=settings.storage.durability, clock=clock))
+        return await stack.enter_async_context(
+            open_sqlite(path, durability=settings.storage.durability, clock=clock, retention=settings.limits.retention)
+        )
     except ServerError as error:
         raise StartError(str(error)) from error
 

@@ -11,6 +11,7 @@
     schema       tables, and how an older file becomes a newer one
     appending    compare-and-append, as SQL
     queries      every read, as SQL
+    trimming     letting go of old events, as SQL
     writer       the thread that commits, in groups
     readers      the connections that read, in worker threads
     errors       SQLite's errors in our words

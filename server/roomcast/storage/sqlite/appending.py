@@ -17,6 +17,7 @@ import orjson
 from roomcast.core.ports import Append, Committed, Conflict, Head
 from roomcast.storage.appends import advance
 from roomcast.storage.sqlite import lives
+from roomcast.storage.sqlite.trimming import Trim, trim
 
 __all__ = ["Applied", "Write", "apply"]
 
@@ -36,6 +37,7 @@ class Write:
 
     batches: Sequence[Append] = ()
     beats: Sequence[str] = ()
+    trim: Trim | None = None
     end: bool = False
 
 
@@ -46,19 +48,24 @@ class Applied:
     Attributes:
         outcomes: One for each batch.
         moved: The heads that moved.
+        trimmed: How many events were let go of.
     """
 
     outcomes: Sequence[Committed | Conflict]
     moved: Sequence[Head]
+    trimmed: int = 0
 
 
-def apply(connection: sqlite3.Connection, writes: Sequence[Write], now_ms: int, *, commit: int) -> list[Applied]:
+def apply(
+    connection: sqlite3.Connection, writes: Sequence[Write], now_ms: int, *, aged_ms: int, commit: int
+) -> list[Applied]:
     """Write what `writes` ask for, in their order, within the transaction that is open.
 
     Args:
         connection: The writer's.
         writes: One for each call; a later one may build on an earlier one.
         now_ms: Receipts that expired before this may go.
+        aged_ms: The time of these events, as `Ages` tells it.
         commit: Number of this transaction.
     """
     heads = _heads(connection, {batch.room for write in writes for batch in write.batches})
@@ -74,11 +81,12 @@ def apply(connection: sqlite3.Connection, writes: Sequence[Write], now_ms: int, 
                 continue
             heads[batch.room] = after
             accepted.append(batch)
-            outcomes.append(Committed(after.seq))
+            outcomes.append(Committed(after.seq, after.floor))
             if batch.records:
                 moved.append(after)
-        applied.append(Applied(outcomes, moved))
-    _write_batches(connection, accepted, now_ms, commit)
+        trimmed = trim(connection, write.trim) if write.trim else 0
+        applied.append(Applied(outcomes, moved, trimmed))
+    _write_batches(connection, accepted, now_ms, aged_ms, commit)
     beats = [(node, 1) for write in writes for node in write.beats]
     _insert(connection, "INSERT INTO beats VALUES", beats, "ON CONFLICT DO UPDATE SET count = count + 1")
     if any(write.end for write in writes):
@@ -99,24 +107,35 @@ def _heads(connection: sqlite3.Connection, rooms: set[str]) -> dict[str, Head]:
     return {name: Head(name, epoch, seq, floor) for name, epoch, seq, floor in orjson.loads(row[0])}
 
 
-def _write_batches(connection: sqlite3.Connection, batches: Sequence[Append], now_ms: int, commit: int) -> None:
+def _write_batches(
+    connection: sqlite3.Connection, batches: Sequence[Append], now_ms: int, aged_ms: int, commit: int
+) -> None:
     _insert(
         connection,
         "INSERT INTO rooms VALUES",
         [
-            (batch.room, batch.epoch, batch.expected_seq + len(batch.records), 0, batch.title, batch.unfinished, commit)
+            (
+                batch.room,
+                batch.epoch,
+                batch.expected_seq + len(batch.records),
+                0,
+                batch.title,
+                batch.unfinished,
+                commit,
+                sum(len(record.data) for record in batch.records),
+            )
             for batch in batches
         ],
         """
         ON CONFLICT DO UPDATE SET
             head = excluded.head, title = coalesce(excluded.title, title), unfinished = excluded.unfinished,
-            written = excluded.written
+            written = excluded.written, bytes = bytes + excluded.bytes
         """,
     )
     _insert(
         connection,
         "INSERT INTO events VALUES",
-        [(batch.room, record.seq, record.type, record.data) for batch in batches for record in batch.records],
+        [(batch.room, record.seq, record.type, record.data, aged_ms) for batch in batches for record in batch.records],
     )
     _insert(
         connection,

@@ -96,6 +96,13 @@ MIGRATIONS: Final[Sequence[Sequence[str]]] = (
     ),
     # Number of the commit that wrote the room last (tally.py).
     ("ALTER TABLE rooms ADD COLUMN written INTEGER NOT NULL DEFAULT 0",),
+    # What trimming needs to know: the bytes of a room's events, and when each was appended.
+    (
+        "ALTER TABLE rooms ADD COLUMN bytes INTEGER NOT NULL DEFAULT 0",
+        "UPDATE rooms SET bytes = (SELECT coalesce(sum(length(data)), 0) FROM events WHERE room = name)",
+        "ALTER TABLE events ADD COLUMN at INTEGER NOT NULL DEFAULT 0",
+        "UPDATE events SET at = 1000 * CAST(strftime('%s') AS INTEGER)",
+    ),
 )
 
 

@@ -9,13 +9,14 @@ from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanag
 from dataclasses import dataclass
 from os import urandom
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 import structlog
 from anyio import move_on_after, to_thread
 
 from roomcast.core.errors import StorageUnavailable
 from roomcast.core.ids import ENTROPY_BYTES, make_id
+from roomcast.core.limits import Limits
 from roomcast.core.ports import (
     Append,
     Beat,
@@ -29,10 +30,12 @@ from roomcast.core.ports import (
     Hold,
     Receipt,
     ReceiptKey,
+    Retention,
     RoomCard,
 )
 from roomcast.storage.appends import check
 from roomcast.storage.heads import HeadBoard
+from roomcast.storage.retaining import Ages
 from roomcast.storage.sqlite import queries
 from roomcast.storage.sqlite.appending import Applied, Write
 from roomcast.storage.sqlite.connections import OLDEST_SQLITE, connect_reader, connect_writer, has_wal_reset_bug
@@ -43,11 +46,14 @@ from roomcast.storage.sqlite.mark import Mark, marked
 from roomcast.storage.sqlite.readers import Readers
 from roomcast.storage.sqlite.schema import prepare, store_id
 from roomcast.storage.sqlite.tally import Tally
+from roomcast.storage.sqlite.trimming import Trim, exceeding
 from roomcast.storage.sqlite.writer import Writer, WriterStatistics
 
 __all__ = ["SqliteStore", "open_sqlite"]
 
 Durability = Literal["process", "host"]
+
+DEFAULT_RETENTION: Final = Limits().retention
 
 log = structlog.get_logger()
 
@@ -59,11 +65,25 @@ class SqliteStore:
         writer: Commits.
         readers: Read.
         clock: Tells which receipts have expired.
+        ages: Tells how old events are.
+        retention: How much of each log is kept when it is trimmed.
         store_id: The name that the store got when it was made.
     """
 
-    def __init__(self, writer: Writer[Write, Applied], readers: Readers, *, clock: Clock, store_id: str) -> None:
+    def __init__(
+        self,
+        writer: Writer[Write, Applied],
+        readers: Readers,
+        *,
+        clock: Clock,
+        ages: Ages,
+        retention: Retention,
+        store_id: str,
+    ) -> None:
         self.id = store_id
+        self._ages = ages
+        self._retention = retention
+        self._trimmed = ""
         self._writer = writer
         self._readers = readers
         self._clock = clock
@@ -92,6 +112,17 @@ class SqliteStore:
     async def head(self, room: str) -> Head | None:
         """Where the room's log stands, or None when there is no such room."""
         return await self._readers.run(lambda connection: queries.head(connection, room))
+
+    async def trim(self) -> bool:
+        """Let go of some of the oldest events of the next few rooms; whether there may be more."""
+        retention, now_ms = self._retention, self._ages.now_ms()
+        page = await self._readers.run(lambda connection: exceeding(connection, self._trimmed, retention, now_ms))
+        if page.rooms:
+            done = await asyncio.shield(self._writer.submit(Write(trim=Trim(page.rooms, retention, now_ms))))
+            if done.trimmed:
+                return True  # the same rooms again: they may hold still more
+        self._trimmed = page.after or ""
+        return page.after is not None
 
     def follow(self) -> AbstractAsyncContextManager[AsyncIterator[Head]]:
         """Heads as they move; a follower that lags sees the newest of each room."""
@@ -166,6 +197,7 @@ async def open_sqlite(
     durability: Durability = "process",
     readers: int = 2,
     close_timeout_s: float = 10.0,
+    retention: Retention = DEFAULT_RETENTION,
     boot_id: Callable[[], str | None] = host_boot_id,
 ) -> AsyncGenerator[SqliteStore]:
     """Open the store in the file `path`, made with its folder if it is not there.
@@ -177,6 +209,7 @@ async def open_sqlite(
         readers: How many reads may run at once.
         close_timeout_s: How long calls under way may take at the end. The writer goes on
             after that, and keeps the folder locked until it is done or the process ends.
+        retention: How much of each log is kept when it is trimmed.
         boot_id: Tells one start of this machine from another.
 
     Raises:
@@ -185,7 +218,8 @@ async def open_sqlite(
         StorageError: The file cannot be read now, or is damaged.
     """
     opened = await to_thread.run_sync(_open, path, readers, clock, durability, boot_id)
-    tally = Tally(opened.mark, opened.beginning.commits, clock=clock)
+    ages = Ages(clock)
+    tally = Tally(opened.mark, opened.beginning.commits, clock=clock, ages=ages)
     writer = Writer(
         opened.writer,
         tally.transact,
@@ -194,7 +228,14 @@ async def open_sqlite(
         on_committed=tally.committed,
         on_closed=opened.folder.close,  # and not before: as long as it may write, nobody else may
     )
-    store = SqliteStore(writer, Readers(opened.readers, path=path), clock=clock, store_id=opened.store_id)
+    store = SqliteStore(
+        writer,
+        Readers(opened.readers, path=path),
+        clock=clock,
+        ages=ages,
+        retention=retention,
+        store_id=opened.store_id,
+    )
     log.info("store_opened", path=str(path), store=store.id, durability=durability, sqlite=sqlite3.sqlite_version)
     if opened.beginning.renewed_for is not None:
         log.warning("epochs_renewed", path=str(path), rooms=opened.beginning.rooms, reason=opened.beginning.renewed_for)

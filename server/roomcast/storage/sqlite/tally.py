@@ -12,6 +12,7 @@ import sqlite3
 from collections.abc import Sequence
 
 from roomcast.core.ports import Clock, Committed
+from roomcast.storage.retaining import Ages
 from roomcast.storage.sqlite.appending import Applied, Write, apply
 from roomcast.storage.sqlite.mark import Mark
 
@@ -25,18 +26,20 @@ class Tally:
         mark: Where the number is shown.
         commits: Number of the newest commit.
         clock: Tells which receipts have expired.
+        ages: Tells when events were appended.
     """
 
-    def __init__(self, mark: Mark, commits: int, *, clock: Clock) -> None:
+    def __init__(self, mark: Mark, commits: int, *, clock: Clock, ages: Ages) -> None:
         self._mark = mark
         self._commits = commits
         self._clock = clock
+        self._ages = ages
         self._wrote_rooms = False
         mark.show(commits)
 
     def transact(self, connection: sqlite3.Connection, writes: Sequence[Write]) -> Sequence[Applied]:
         """Write what `writes` ask for, under the next number."""
-        applied = apply(connection, writes, self._clock.now_ms(), commit=self._commits + 1)
+        applied = apply(connection, writes, self._clock.now_ms(), aged_ms=self._ages.now_ms(), commit=self._commits + 1)
         self._wrote_rooms = any(isinstance(outcome, Committed) for each in applied for outcome in each.outcomes)
         return applied
 
