@@ -218,7 +218,6 @@ LATER: dict[str, dict[str, Any]] = {
     "item.retract": {"item_id": "msg_x"},
     "item.rate": {"item_id": "msg_x", "rating": 1},
     "branch.select": {"item_id": "msg_x"},
-    "queue.update": {"response_id": "resp_x", "remove": True},
     "tool.decide": {"call_id": "call_x", "decision": "approve", "arguments_digest": "sha256:x"},
     "tool.output": {"call_id": "call_x", "output": "x"},
     "history.search": {"query": "x"},

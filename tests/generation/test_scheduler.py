@@ -238,6 +238,31 @@ def test_prompts_that_wait_become_one_request_also_after_a_restart() -> None:
     virtual_time.run(scenario())
 
 
+def test_a_prompt_that_is_changed_while_it_waits_reaches_the_model_in_its_last_words() -> None:
+    async def scenario() -> None:
+        async with a_rig(said("a", 5.0), said("b"), said("c")) as rig:
+            ann, bob = rig.viewer("ann", Role.SPEAKER), rig.viewer("bob", Role.SPEAKER)
+            await ann.join("lobby")
+            await ann.ask("lobby", "one")
+            second, third = await ann.ask("lobby", "two"), await ann.ask("lobby", "three")
+            where = {"response_id": second["response_id"], "id": "same"}
+            reply = await ann.command("queue.update", "lobby", **where, content="zwei", position=2)
+            assert [entry["response_id"] for entry in reply["result"]["queue"]] == [
+                third["response_id"],
+                second["response_id"],
+            ]
+            assert (await ann.command("queue.update", "lobby", **where, content="zwei", position=2)) == reply, "once"
+            other = await bob.command("queue.update", "lobby", response_id=third["response_id"], remove=True)
+            assert other["error"]["code"] == "forbidden"
+            await ann.until_type("response.completed", second["response_id"])
+            told = [item["content"][0]["text"] for item in rig.upstream.requests[2].input]
+            assert told == ["one", "a", "three", "b", "zwei"]
+            late = await ann.command("queue.update", "lobby", response_id=second["response_id"], remove=True)
+            assert late["error"]["code"] == "already_decided"
+
+    virtual_time.run(scenario())
+
+
 def test_reject_refuses_while_a_response_runs() -> None:
     async def scenario() -> None:
         async with a_rig(said("a", 5.0)) as rig:

@@ -12,7 +12,7 @@ import hypothesis.strategies as st
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from roomcast.core.commands import MessageCreate, ResponseCancel, RoomCommand
+from roomcast.core.commands import MessageCreate, QueueUpdate, ResponseCancel, RoomCommand
 from roomcast.core.conversation import model_input
 from roomcast.core.errors import Refusal
 from roomcast.core.events import JsonObject
@@ -55,6 +55,26 @@ class QueueMachine(RuleBasedStateMachine):
     @rule(who=WHO, pick=PICK)
     def somebody_cancels(self, who: Member, pick: int) -> None:
         self.send(who, ResponseCancel(id="c", room="lobby", response_id=self.some(pick)))
+
+    @rule(who=WHO, pick=PICK, differently=st.booleans(), position=st.none() | st.integers(1, 5), remove=st.booleans())
+    def somebody_changes_the_line(
+        self, who: Member, pick: int, position: int | None, *, differently: bool, remove: bool
+    ) -> None:
+        line = list(self.room.state.queue)
+        response_id = line[pick] if pick < len(line) else "resp_1"
+        change = QueueUpdate(
+            id="c",
+            room="lobby",
+            response_id=response_id,
+            content=self.words() if differently else None,
+            position=position,
+            remove=remove,
+        )
+        self.send(who, change)
+        others = [waiting for waiting in line if self.room.response(waiting).by != who.by() and waiting != response_id]
+        if who is not MO:  # nobody else is put back by a member
+            order = self.room.state.queue
+            assert all(waiting in order and order.index(waiting) <= line.index(waiting) for waiting in others)
 
     @precondition(lambda self: self.room.state.running)
     @rule(text=st.sampled_from(["", "x"]))
@@ -100,7 +120,7 @@ class QueueMachine(RuleBasedStateMachine):
         response, state = self.room.response(response_id), self.room.state
         said = [text(item) for item in model_input(state, response.prompt_id, response.merged)]
         own = [text(state.items[question].body()) for question in response.questions]
-        assert said[-len(own) :] == sorted(own), "in the order they were said"
+        assert said[-len(own) :] == [*sorted(own[:-1]), own[-1]], "in the order they were said, and its own last"
         assert len(set(said)) == len(said), "nothing twice"
         waiting = {question for queued in state.queue for question in state.responses[queued].questions}
         assert waiting.isdisjoint(response.questions)
@@ -125,9 +145,12 @@ class QueueMachine(RuleBasedStateMachine):
     # -- how ----------------------------------------------------------------------------------------
 
     def say(self, who: Member, policy: Any, respond: Any) -> None:
+        self.send(who, MessageCreate(id="c", room="lobby", content=self.words(), respond=respond, on_busy=policy))
+
+    def words(self) -> str:
+        """What nobody has said yet; sorts by when it was said."""
         self.texts += 1
-        said = f"prompt {self.texts:04}"
-        self.send(who, MessageCreate(id="c", room="lobby", content=said, respond=respond, on_busy=policy))
+        return f"prompt {self.texts:04}"
 
     def send(self, who: Member, command: RoomCommand) -> None:
         before = self.room.state.dump()

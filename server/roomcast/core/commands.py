@@ -287,7 +287,7 @@ COMMAND_TYPES: Final[dict[str, type[Command]]] = {
     )
 }
 
-LOGGED: Final = (MessageCreate, ResponseCreate, ResponseCancel)
+LOGGED: Final = (MessageCreate, ResponseCreate, ResponseCancel, QueueUpdate)
 """Commands that change a log; their answers are kept as receipts."""
 
 NOT_YET: Final = (
@@ -299,7 +299,6 @@ NOT_YET: Final = (
     ItemRetract,
     ItemRate,
     BranchSelect,
-    QueueUpdate,
     ToolDecide,
     ToolOutput,
     HistorySearch,

@@ -6,7 +6,7 @@ the order in which they make sense. The rule:
     every item on the prompt's branch up to its tip, oldest first,
     each question moved to right before its answer,
     what was said between a question and its answer moved behind the answer,
-    without prompts that still wait for their own answer,
+    without prompts that still wait for their own answer or were said differently,
     and the prompt itself last, right behind the prompts that were merged into it.
 
 So a queued question is answered with the answers before it in sight, and never sees the
@@ -39,6 +39,7 @@ def model_input(state: RoomState, prompt_id: str | None, merged: Sequence[str] =
     waiting = [question for queued in state.queue for question in state.responses[queued].questions]
     left_out = {*_said_by_people(state, waiting), *asked}
     branch = [state.items[known] for known in state.chain(state.tip_below(prompt_id)) if known in state.items]
+    left_out.update(item.replaces for item in branch if item.replaces)
     told = [item for item in reversed(branch) if item.id not in left_out]
     ordered = [*_in_order_of_sense(state, told), *(state.items[question] for question in asked)]
     return [said for item in ordered if (said := _as_input(item)) is not None]

@@ -20,6 +20,7 @@ class Item:
         parent_id: The item that it hangs below; None at a root.
         response_id: The response that produced it; None for what people and tools add.
         data: The item as JSON, as viewers get it.
+        replaces: The item that says the same in older words; the model is not told that one any more.
     """
 
     id: str
@@ -27,11 +28,14 @@ class Item:
     parent_id: str | None
     response_id: str | None
     data: bytes
+    replaces: str | None = None
 
     @classmethod
     def of(cls, body: JsonObject, seq: int) -> Item:
         """An item from its JSON."""
-        return cls(body["id"], seq, body.get("parent_id"), body.get("response_id"), orjson.dumps(body))
+        return cls(
+            body["id"], seq, body.get("parent_id"), body.get("response_id"), orjson.dumps(body), body.get("replaces")
+        )
 
     def body(self) -> JsonObject:
         """The item as JSON, to look into."""

@@ -87,6 +87,10 @@ class Response:
         """Its newest output item, or its prompt: what its next item hangs below, unless its branch has grown."""
         return next(reversed(self.placed), self.prompt_id)
 
+    def answering(self, item_id: str | None) -> Response:
+        """The same response, to another prompt."""
+        return replace(self, prompt_id=item_id, base={**self.base, "item_id": item_id})
+
     def fork(self) -> Response:
         """A copy whose output can go on without being seen here."""
         return replace(self, output=self.output.fork(), placed=dict(self.placed))

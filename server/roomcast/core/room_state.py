@@ -197,9 +197,13 @@ class RoomState:
             self.queue.remove(response_id)
 
     def _order_queue(self, event: JsonObject) -> None:
-        """The line is as it was told. What it does not name stays behind what it does."""
+        """The line is as it was told, and so is what each answers. What it does not name stays behind what it does."""
         told = [entry["response_id"] for entry in event.get("queue", ()) if entry["response_id"] in self.queue]
         self.queue = [*told, *(waiting for waiting in self.queue if waiting not in told)]
+        for entry in event.get("queue", ()):
+            response = self.responses.get(entry["response_id"])
+            if response is not None and not response.ended and entry["item_id"] != response.prompt_id:
+                self.responses[response.id] = response.answering(entry["item_id"])
 
     def _merge(self, response: Response, into: str | None) -> None:
         """What a response was to answer is now what `into` answers."""
@@ -265,7 +269,7 @@ class RoomState:
         for name in ("seq", "title", "settings", "created_at", "queue", "running", "head_item_id", "has_older"):
             setattr(state, name, values[name])
         for item_id, seq, parent_id, response_id, body in values["items"]:
-            state.items[item_id] = Item(item_id, seq, parent_id, response_id, orjson.dumps(body))
+            state.items[item_id] = Item(item_id, seq, parent_id, response_id, orjson.dumps(body), body.get("replaces"))
         for dumped_response in values["responses"]:
             response = Response.load(dumped_response)
             state.responses[response.id] = response

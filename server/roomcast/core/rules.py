@@ -15,22 +15,22 @@ storing what was decided (room/committer.py).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final, assert_never
 
 import msgspec
 
 from roomcast.core import commands, endings, outcomes
 from roomcast.core.batch import Batch, Rulebook
-from roomcast.core.commands import InputMessage, InputText
 from roomcast.core.errors import Refusal
 from roomcast.core.events import JsonObject, encode
 from roomcast.core.intents import Commanded, Ended, Intent, Opened, Produced, Recovered
+from roomcast.core.messages import add_message, content_of
 from roomcast.core.profile import Profile
 from roomcast.core.queueing import Turn, admit, line_up, queue_changed, require_served, start
 from roomcast.core.response_state import Input, Status, step
 from roomcast.core.room_state import RoomState
-from roomcast.core.session import Member, Role
+from roomcast.core.session import Member
+from roomcast.core.waiting import require_own, update_queue
 
 __all__ = ["Batch", "Rulebook", "decide"]
 
@@ -90,6 +90,8 @@ def _command(batch: Batch, intent: Commanded) -> JsonObject:
             return _create_response(batch, intent, command)
         case commands.ResponseCancel() as command:
             return _cancel(batch, intent.member, command)
+        case commands.QueueUpdate() as command:
+            return update_queue(batch, intent, command)
         case other:
             raise Refusal("not_supported", f"{other.type} is not served yet", param="type")
 
@@ -97,12 +99,12 @@ def _command(batch: Batch, intent: Commanded) -> JsonObject:
 def _create_message(batch: Batch, intent: Commanded, command: commands.MessageCreate) -> JsonObject:
     require_served(command.on_busy)
     _require_room(batch)
-    content = _content(command.content, "content")
+    content = content_of(command.content, "content")
     parent_id = _parent(batch.state, command.parent_id)
     profile = _profile(batch.rulebook, command.profile)
     turn = admit(batch, command.on_busy, intent.member) if _wants_answer(batch, command.respond) else None
     _open(batch, intent.member)
-    item = _add_message(batch, intent, content, parent_id or batch.state.head_item_id)
+    item = add_message(batch, intent, content, parent_id or batch.state.head_item_id)
     result: JsonObject = {"item_id": intent.item_id, "seq": item["seq"]}
     if turn is not None:
         result |= _add_response(batch, intent, intent.item_id, profile, {}, turn)
@@ -121,7 +123,7 @@ def _create_response(batch: Batch, intent: Commanded, command: commands.Response
     profile = _profile(batch.rulebook, command.profile)
     request = _request(batch.rulebook, profile, command)
     parent_id = _parent(batch.state, command.parent_id)
-    content = None if command.input is None else _content(command.input, "input")
+    content = None if command.input is None else content_of(command.input, "input")
     prompt_id = parent_id or batch.state.head_item_id
     if content is None and prompt_id is None:
         raise Refusal("missing_field", "there is nothing to respond to yet: give an input", param="input")
@@ -129,7 +131,7 @@ def _create_response(batch: Batch, intent: Commanded, command: commands.Response
     _open(batch, intent.member)
     if content is None:
         return _add_response(batch, intent, prompt_id, profile, request, turn)
-    _add_message(batch, intent, content, prompt_id)
+    add_message(batch, intent, content, prompt_id)
     return {"item_id": intent.item_id} | _add_response(batch, intent, intent.item_id, profile, request, turn)
 
 
@@ -149,34 +151,13 @@ def _cancel(batch: Batch, member: Member, command: commands.ResponseCancel) -> J
     if following is None or following is response.status:
         return {"response_id": response.id, "status": response.status.value}
     if following is Status.CANCELLED:
-        if response.by.get("id") != member.id and member.role < Role.MODERATOR:
-            raise Refusal("forbidden", "a waiting prompt is withdrawn by its author or a moderator")
+        require_own(response, member)
         batch.emit(endings.withdrawn(response, member, command.reason, batch.now_ms))
         queue_changed(batch)
     else:
         why: JsonObject = {"by": member.by(), "reason": command.reason, "discard": False}
         batch.emit({"type": "response.cancelling", "response_id": response.id, **why})
     return {"response_id": response.id, "status": following.value}
-
-
-def _content(given: str | Sequence[commands.Input], field_name: str) -> list[JsonObject]:
-    """Parts of a message from what a client wrote."""
-    if isinstance(given, str):
-        return _content([InputText(given)], field_name)
-    parts: list[InputText] = []
-    for position, part in enumerate(given):
-        match part:
-            case InputText():
-                parts.append(part)
-            case InputMessage(content=content) if len(given) == 1:
-                return _content(content, f"{field_name}[0].content")
-            case InputMessage():
-                raise Refusal("invalid_value", "give one message at a time", param=field_name)
-            case _:
-                raise Refusal("not_supported", "only text is served yet", param=f"{field_name}[{position}].type")
-    if not any(part.text.strip() for part in parts):
-        raise Refusal("invalid_value", "there is no text in it", param=field_name)
-    return [{"type": "input_text", "text": part.text} for part in parts]
 
 
 def _parent(state: RoomState, parent_id: str | None) -> str | None:
@@ -201,21 +182,6 @@ def _request(rulebook: Rulebook, profile: Profile, command: commands.ResponseCre
     if len(encode(request.get("metadata"))) > METADATA_BYTES:
         raise Refusal("too_large", f"metadata has more than {METADATA_BYTES} bytes", param="metadata")
     return request
-
-
-def _add_message(batch: Batch, intent: Commanded, content: list[JsonObject], parent_id: str | None) -> JsonObject:
-    item: JsonObject = {
-        "id": intent.item_id,
-        "type": "message",
-        "role": "user",
-        "status": "completed",
-        "content": content,
-        "parent_id": parent_id,
-        "by": intent.member.by(),
-        "at": batch.now_ms,
-        "seq": batch.state.seq + 1,
-    }
-    return batch.emit({"type": "item.created", "by": intent.member.by(), "item": item})
 
 
 def _add_response(
