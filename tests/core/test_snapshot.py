@@ -230,6 +230,13 @@ def test_endings_do_not_crowd_out_the_rest() -> None:
     assert [one["id"] for one in responses] == [f"resp_{number}" for number in range(201 - len(responses), 201)]
 
 
+def test_endings_that_a_viewer_missed_may_take_all_the_space_there_is() -> None:
+    room = PureRoom()
+    for number in range(200):
+        room.answered(f"{number}", "x")
+    assert len(ended(room, items=0, ended_after=0)) == 200
+
+
 def test_where_open_responses_take_everything_nothing_else_is_listed() -> None:
     room = PureRoom(running_bytes=2 * TOTAL_BYTES, upstream_event_bytes=2 * TOTAL_BYTES)
     room.say("hi")

@@ -27,7 +27,7 @@ TOTAL_BYTES: Final = 896 * 1024
 """Bytes of items and responses; the rest of a frame (1 MiB) is for the members and what is around them."""
 
 ENDED_BYTES: Final = 64 * 1024
-"""Bytes of responses that have ended."""
+"""Bytes of responses that have ended, for a viewer that missed none of their endings."""
 
 
 def snapshot(state: RoomState, *, items: int, items_bytes: int, ended_after: int | None = None) -> JsonObject:
@@ -45,7 +45,7 @@ def snapshot(state: RoomState, *, items: int, items_bytes: int, ended_after: int
     space = TOTAL_BYTES - sum(map(len, shown_open))
     listed = newest_items(state.items.values(), items, min(items_bytes, space), largest_bytes=space)
     space -= sum(len(item.data) for item in listed)
-    shown_ended = _endings(state, listed, ended_after, min(ENDED_BYTES, space))
+    shown_ended = _endings(state, listed, ended_after, min(ENDED_BYTES, space) if ended_after is None else space)
     return {
         "room": room_card(state),
         "items": [orjson.Fragment(item.data) for item in listed],
