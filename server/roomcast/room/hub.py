@@ -110,8 +110,9 @@ class Hub:
         if names:
             with anyio.move_on_after(RECOVERY_PATIENCE_S):
                 await done.wait()
-            level = log.warning if waiting or damaged else log.info
-            level("rooms_recovered", rooms=len(names) - len(waiting) - damaged, waiting=len(waiting), damaged=damaged)
+            log.info("rooms_recovered", rooms=len(names) - len(waiting) - damaged)
+            if waiting or damaged:
+                log.warning("rooms_not_recovered", waiting=len(waiting), damaged=damaged)
         return len(names) - len(waiting) - damaged
 
     def sweep(self, occupied: Callable[[Room], bool]) -> list[Room]:
