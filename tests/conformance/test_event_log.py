@@ -155,6 +155,36 @@ async def test_a_read_stops_at_its_limit_and_goes_on_from_there(store: Store) ->
     assert await store.read("lobby", 4, 2) == Events([a_record(5)])
 
 
+@pytest.mark.parametrize(
+    ("limit_bytes", "given"), [(0, 1), (99, 1), (100, 1), (199, 1), (200, 2), (299, 2), (300, 3), (10**9, 3)]
+)
+async def test_a_read_stops_at_its_bytes_but_gives_at_least_one_event(
+    store: Store, limit_bytes: int, given: int
+) -> None:
+    records = [a_record(seq, bytes([seq]) * 100) for seq in range(1, 6)]
+    await store.append([a_batch(records=records)])
+    assert await store.read("lobby", 1, 3, limit_bytes) == Events(records[1 : 1 + given])
+
+
+async def test_reads_that_are_bound_by_bytes_miss_nothing(store: Store) -> None:
+    records = [a_record(seq, b"x" * (seq * 37 % 200)) for seq in range(1, 200)]
+    await store.append([a_batch(records=records)])
+    found: list[Record] = []
+    while len(found) < len(records):
+        some = await store.read("lobby", len(found), 50, 500)
+        assert isinstance(some, Events)
+        assert some.records
+        assert len(some.records) == 1 or sum(len(record.data) for record in some.records) <= 500
+        found += some.records
+    assert found == records
+
+
+async def test_a_read_that_names_no_bytes_is_bounded_all_the_same(store: Store) -> None:
+    records = [a_record(seq, b"x" * 300_000) for seq in range(1, 6)]
+    await store.append([a_batch(records=records)])
+    assert await store.read("lobby", 0, 10) == Events(records[:3])
+
+
 @pytest.mark.parametrize("after", [2, 3, 1_000])
 async def test_a_reader_at_the_head_or_beyond_gets_nothing(store: Store, after: int) -> None:
     await store.append([a_batch(events=2)])

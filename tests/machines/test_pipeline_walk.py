@@ -18,7 +18,7 @@ import pytest
 from roomcast.core.errors import StorageFull, StorageUnavailable
 from roomcast.core.events import TERMINAL_TYPES, decode_event, encode_events
 from roomcast.core.limits import Limits
-from roomcast.core.ports import Append, Committed, Conflict, Events, Expired, Finish
+from roomcast.core.ports import READ_BYTES, Append, Committed, Conflict, Events, Expired, Finish
 from roomcast.storage import MemoryStore
 from tests.support import virtual_time
 from tests.support.rig import FaultyStore, Rig, Step, Viewer, a_rig
@@ -38,9 +38,9 @@ class SlowStore(FaultyStore):
         await anyio.sleep(self.dice.random() / 50)
         return await super().append(batches)
 
-    async def read(self, room: str, after: int, limit: int) -> Events | Expired:
+    async def read(self, room: str, after: int, limit: int, limit_bytes: int = READ_BYTES) -> Events | Expired:
         await anyio.sleep(self.dice.random() / 50)
-        return await super().read(room, after, limit)
+        return await super().read(room, after, limit, limit_bytes)
 
     async def append_as_another(self, room: str) -> None:
         """Be the other writer, who is first."""

@@ -12,7 +12,7 @@ from roomcast.core.errors import StorageError, StorageFull, StorageUnavailable
 from roomcast.core.events import Record, encode_events
 from roomcast.core.intents import Opened
 from roomcast.core.limits import Limits
-from roomcast.core.ports import Append, Committed, Conflict, Events, Expired
+from roomcast.core.ports import READ_BYTES, Append, Committed, Conflict, Events, Expired
 from tests.support import virtual_time
 from tests.support.rig import FaultyStore, ScriptedUpstream, a_rig, said
 
@@ -338,11 +338,11 @@ class Unreadable(FaultyStore):
 
     failures = 0
 
-    async def read(self, room: str, after: int, limit: int) -> Events | Expired:
+    async def read(self, room: str, after: int, limit: int, limit_bytes: int = READ_BYTES) -> Events | Expired:
         if self.failures:
             self.failures -= 1
             raise StorageUnavailable("gone")
-        return await super().read(room, after, limit)
+        return await super().read(room, after, limit, limit_bytes)
 
 
 async def _read(store: FaultyStore, room: str) -> Sequence[Record]:

@@ -103,9 +103,9 @@ class StoresAgree(RuleBasedStateMachine):
             chosen.append(data.draw(batches(room))(epoch, max(0, seq + off_by)))
         self.both(lambda store: store.append(chosen))
 
-    @rule(room=st.sampled_from(ROOMS), after=st.integers(0, 12), limit=st.integers(1, 6))
-    def read(self, room: str, after: int, limit: int) -> None:
-        self.both(lambda store: store.read(room, after, limit))
+    @rule(room=st.sampled_from(ROOMS), after=st.integers(0, 12), limit=st.integers(1, 6), size=st.integers(0, 60))
+    def read(self, room: str, after: int, limit: int, size: int) -> None:
+        self.both(lambda store: store.read(room, after, limit, size))
 
     @rule(room=st.sampled_from(ROOMS), before=st.none() | FEW, limit=st.integers(1, 4))
     def page(self, room: str, before: str | None, limit: int) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from roomcast.core.events import JsonObject
 from roomcast.core.limits import Limits
-from roomcast.core.ports import Append, Committed, Conflict, Events, Expired, Finish
+from roomcast.core.ports import READ_BYTES, Append, Committed, Conflict, Events, Expired, Finish
 from tests.support import virtual_time
 from tests.support.rig import FaultyStore, Rig, Viewer, a_rig, said
 
@@ -147,9 +147,9 @@ class LateToTell(FaultyStore):
             await self.told.wait()
         return outcomes
 
-    async def read(self, room: str, after: int, limit: int) -> Events | Expired:
+    async def read(self, room: str, after: int, limit: int, limit_bytes: int = READ_BYTES) -> Events | Expired:
         await anyio.sleep(0.1)
-        return await super().read(room, after, limit)
+        return await super().read(room, after, limit, limit_bytes)
 
 
 def test_a_stalled_viewer_keeps_only_its_cursor_and_nobody_waits_for_it() -> None:
@@ -310,7 +310,11 @@ def test_whatever_a_viewer_does_its_coverage_is_consecutive_and_its_text_whole(s
     async def scenario() -> None:
         text = [f"{index} " for index in range(200)]
         script = [step for piece in text for step in (piece, 0.01)]
-        limits = Limits(tail_events=dice.choice([3, 50, 10_000]), read_events=dice.choice([2, 1_000]))
+        limits = Limits(
+            tail_events=dice.choice([3, 50, 10_000]),
+            read_events=dice.choice([2, 1_000]),
+            read_bytes=dice.choice([1, 1_000, 1_000_000]),
+        )
         async with a_rig([*script, Finish("completed")], limits=limits) as rig:
             ann = rig.viewer("ann")
             await ann.join("lobby")

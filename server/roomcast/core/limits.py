@@ -73,6 +73,7 @@ class Limits:
     retain_bytes: int = 64 * MIB
     retain_events: int = 50_000
     read_events: int = 1_000
+    read_bytes: int = 1 * MIB
 
     # all generations
     generations: int = 100

@@ -154,7 +154,10 @@ class Conflict:
 
 @dataclass(frozen=True, slots=True)
 class Events:
-    """Exactly the events after the position asked for, oldest first; fewer than asked only at the head."""
+    """Exactly the events after the position asked for, oldest first.
+
+    Fewer than asked only at the head, or because more would have been too many bytes.
+    """
 
     records: Sequence[Record]
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 from roomcast.core.events import JsonObject
 from roomcast.core.log import (
@@ -39,6 +39,7 @@ from roomcast.core.log import (
 )
 
 __all__ = [
+    "READ_BYTES",
     "Append",
     "Archive",
     "Beat",
@@ -68,6 +69,10 @@ __all__ = [
 ]
 
 
+READ_BYTES: Final = 1024 * 1024
+"""How much a read gives where nobody asks for less or more."""
+
+
 # ---- the log ---------------------------------------------------------------------------------
 
 
@@ -83,8 +88,8 @@ class EventLog(Protocol):
         """
         ...
 
-    async def read(self, room: str, after: int, limit: int) -> Events | Expired:
-        """Read up to `limit` events after position `after`."""
+    async def read(self, room: str, after: int, limit: int, limit_bytes: int = READ_BYTES) -> Events | Expired:
+        """Read up to `limit` events after position `after`, of `limit_bytes` together; at least one if there is one."""
         ...
 
     async def head(self, room: str) -> Head | None:

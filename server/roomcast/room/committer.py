@@ -246,9 +246,9 @@ class Committer:
         if head is None or head.epoch != room.epoch or head.seq < room.state.seq:
             room.loaded = False
             return
-        room.floor = head.floor
+        room.floor, limits = head.floor, self._rulebook.limits
         while room.state.seq < head.seq:
-            read = await self._event_log.read(room.name, room.state.seq, self._rulebook.limits.read_events)
+            read = await self._event_log.read(room.name, room.state.seq, limits.read_events, limits.read_bytes)
             if isinstance(read, Expired) or not read.records:
                 room.loaded = False
                 return
@@ -301,7 +301,7 @@ class Committer:
             since_checkpoint = state.seq
             records: list[Record] = []
             while head is not None and state.seq < head.seq:
-                read = await self._event_log.read(room.name, state.seq, limits.read_events)
+                read = await self._event_log.read(room.name, state.seq, limits.read_events, limits.read_bytes)
                 if isinstance(read, Expired) or not read.records:
                     raise StorageDamaged(f"the log of room {room.name} has a hole behind {state.seq}")
                 for record in read.records:

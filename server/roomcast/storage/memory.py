@@ -16,6 +16,7 @@ from anyio.lowlevel import checkpoint as yield_to_loop
 from roomcast.core.events import Record
 from roomcast.core.limits import Limits
 from roomcast.core.ports import (
+    READ_BYTES,
     Append,
     Beat,
     Checkpoint,
@@ -79,8 +80,8 @@ class MemoryStore:
         await yield_to_loop()
         return outcomes
 
-    async def read(self, room: str, after: int, limit: int) -> Events | Expired:
-        """Read up to `limit` events after position `after`."""
+    async def read(self, room: str, after: int, limit: int, limit_bytes: int = READ_BYTES) -> Events | Expired:
+        """Read up to `limit` events after position `after`, of `limit_bytes` together; at least one."""
         await yield_to_loop()
         log = self._rooms.get(room)
         if log is None:
@@ -88,7 +89,13 @@ class MemoryStore:
         if after < log.head.floor:
             return Expired(log.head.floor)
         start = after - log.head.floor
-        return Events(log.records[start : start + limit])
+        chosen: list[Record] = []
+        for record in log.records[start : start + limit]:
+            limit_bytes -= len(record.data)
+            if limit_bytes < 0 and chosen:
+                break
+            chosen.append(record)
+        return Events(chosen)
 
     async def head(self, room: str) -> Head | None:
         """Where the room's log stands, or None when there is no such room."""

@@ -149,7 +149,9 @@ class Subscriber:
             while self._takes() and room.tail.floor > self.cursor:
                 after = self.cursor
                 async with shared.reads:
-                    read = await shared.event_log.read(room.name, after, shared.limits.read_events)
+                    read = await shared.event_log.read(
+                        room.name, after, shared.limits.read_events, shared.limits.read_bytes
+                    )
                 if not self._takes():
                     break
                 if self.cursor != after:

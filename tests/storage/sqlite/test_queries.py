@@ -23,7 +23,7 @@ def connection(tmp_path: Path) -> Generator[sqlite3.Connection]:
 
 
 ON_THE_HOT_PATH: dict[str, Callable[[sqlite3.Connection], object]] = {
-    "read": lambda connection: queries.read(connection, "lobby", 3, 10),
+    "read": lambda connection: queries.read(connection, "lobby", 3, 10, 10**9),
     "head": lambda connection: queries.head(connection, "lobby"),
     "list": lambda connection: queries.rooms(connection, "lobby", 10),
     "checkpoint": lambda connection: queries.checkpoint(connection, "lobby"),
@@ -69,7 +69,7 @@ def test_a_thousand_events_are_one_row(connection: sqlite3.Connection) -> None:
         return row
 
     connection.row_factory = count
-    events = queries.read(connection, "lobby", 0, 1_000)
+    events = queries.read(connection, "lobby", 0, 1_000, 10**9)
     assert isinstance(events, Events)
     assert (len(events.records), rows) == (1_000, 1)
 
@@ -79,8 +79,15 @@ def test_a_hole_in_the_log_is_damage_and_not_an_answer(connection: sqlite3.Conne
     apply(connection, [Write([a_batch(events=5)])], now_ms=0, aged_ms=0, commit=1)
     connection.execute("DELETE FROM events WHERE seq = ?", (missing,))
     with pytest.raises(StorageDamaged, match="room lobby: the log has a hole after event 0"):
-        queries.read(connection, "lobby", 0, 10)
-    assert queries.read(connection, "lobby", 3, 10) == Events([a_record(4), a_record(5)])
+        queries.read(connection, "lobby", 0, 10, 10**9)
+    assert queries.read(connection, "lobby", 3, 10, 10**9) == Events([a_record(4), a_record(5)])
+
+
+def test_a_log_that_ends_before_its_head_is_damage_and_not_an_answer(connection: sqlite3.Connection) -> None:
+    apply(connection, [Write([a_batch(events=5)])], now_ms=0, aged_ms=0, commit=1)
+    connection.execute("DELETE FROM events WHERE seq = 5")
+    with pytest.raises(StorageDamaged, match="room lobby: the log has a hole after event 4"):
+        queries.read(connection, "lobby", 4, 10, 10**9)
 
 
 def test_items_of_a_page_are_cut_where_they_were_joined(connection: sqlite3.Connection) -> None:

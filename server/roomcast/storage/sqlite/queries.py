@@ -19,11 +19,20 @@ from roomcast.core.ports import Beat, Checkpoint, Events, Expired, Head, Hold, R
 __all__ = ["beats", "checkpoint", "head", "held", "item", "items", "read", "receipts", "rooms", "unfinished"]
 
 _EVENTS: Final = """
+WITH
+    sizes AS (
+        SELECT seq, sum(length(data)) OVER (ORDER BY seq ROWS UNBOUNDED PRECEDING) AS upto
+        FROM events WHERE room = :room AND seq > :after AND seq <= :after + :limit
+    ),
+    fit AS (SELECT coalesce(max(seq), :after) AS last FROM sizes WHERE upto <= :limit_bytes OR seq = :after + 1)
 SELECT
-    (SELECT floor FROM rooms WHERE name = :room),
+    (SELECT json_array(floor, head) FROM rooms WHERE name = :room),
     json_group_array(json_array(seq, type, length(data))),
     CAST(group_concat(data, '') AS BLOB)
-FROM (SELECT seq, type, data FROM events WHERE room = :room AND seq > :after ORDER BY seq LIMIT :limit)
+FROM (
+    SELECT seq, type, data FROM events
+    WHERE room = :room AND seq > :after AND seq <= (SELECT last FROM fit) ORDER BY seq
+)
 """
 
 _NEWEST_ITEMS: Final = """
@@ -56,16 +65,18 @@ WHERE expires_at > :now_ms
 """
 
 
-def read(connection: sqlite3.Connection, room: str, after: int, limit: int) -> Events | Expired:
+def read(connection: sqlite3.Connection, room: str, after: int, limit: int, limit_bytes: int) -> Events | Expired:
     """Events after a position; a hole among them is damage, never an answer."""
-    row: tuple[int | None, str, bytes | None] = connection.execute(
-        _EVENTS, {"room": room, "after": after, "limit": limit}
+    row: tuple[str | None, str, bytes | None] = connection.execute(
+        _EVENTS, {"room": room, "after": after, "limit": limit, "limit_bytes": limit_bytes}
     ).fetchone()
-    floor, index, data = row
-    if floor is not None and after < floor:
+    stands, index, data = row
+    floor, head = (0, 0) if stands is None else orjson.loads(stands)
+    if after < floor:
         return Expired(floor)
     found: list[tuple[int, str, int]] = orjson.loads(index)
-    if any(seq != expected for expected, (seq, _, _) in enumerate(found, after + 1)):
+    missing = limit > 0 and not found and after < head
+    if missing or any(seq != expected for expected, (seq, _, _) in enumerate(found, after + 1)):
         raise StorageDamaged(f"room {room}: the log has a hole after event {after}")
     parts = _split(data, (size for _, _, size in found))
     return Events([Record(seq, kind, part) for (seq, kind, _), part in zip(found, parts, strict=True)])

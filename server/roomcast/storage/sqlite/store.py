@@ -18,6 +18,7 @@ from roomcast.core.errors import StorageUnavailable
 from roomcast.core.ids import ENTROPY_BYTES, make_id
 from roomcast.core.limits import Limits
 from roomcast.core.ports import (
+    READ_BYTES,
     Append,
     Beat,
     Checkpoint,
@@ -105,9 +106,9 @@ class SqliteStore:
         applied = await asyncio.shield(future)
         return applied.outcomes
 
-    async def read(self, room: str, after: int, limit: int) -> Events | Expired:
-        """Read up to `limit` events after position `after`."""
-        return await self._readers.run(lambda connection: queries.read(connection, room, after, limit))
+    async def read(self, room: str, after: int, limit: int, limit_bytes: int = READ_BYTES) -> Events | Expired:
+        """Read up to `limit` events after position `after`, of `limit_bytes` together; at least one."""
+        return await self._readers.run(lambda connection: queries.read(connection, room, after, limit, limit_bytes))
 
     async def head(self, room: str) -> Head | None:
         """Where the room's log stands, or None when there is no such room."""
