@@ -46,6 +46,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--quick", action="store_true", help="fewer loads, shorter windows: under a minute")
     parser.add_argument("--only", action="append", choices=[*MEASURES], help="one measure; may be given again")
     parser.add_argument("--repeat", type=int, default=1, help="measure so many times; figures are medians then")
+    parser.add_argument(
+        "--patience",
+        type=float,
+        default=0.0,
+        metavar="S",
+        help="wait so many seconds for a quiet machine before each run",
+    )
     parser.add_argument("--viewers", type=int, help="leave out what needs more viewers")
     parser.add_argument("--out", type=Path, help="results as JSON (default: a new file in the temporary folder)")
     asked = parser.parse_args(arguments)
@@ -56,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         require_open_files(most_viewers)
         server_core, own_core = cores()
         with tempfile.TemporaryDirectory(prefix="roomcast-bench-") as folder:
-            tools = build(path, Path(folder), own_core)
+            tools = build(path, Path(folder), own_core, patience_s=asked.patience)
             report = Report(console, describe())
             if server_core == own_core:
                 console.print("[yellow]There is one core only: servers and viewers take it from each other.[/]")

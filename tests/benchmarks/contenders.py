@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.benchmarks.machine import pin
+from tests.benchmarks.machine import pin, wait_until_quiet
 from tests.benchmarks.tools import Run, Tools
 from tests.support.server import roomcast_server
 
@@ -63,6 +63,7 @@ class Contender:
 
     def run(self, *options: str, viewers: int) -> Run:
         """Let `viewers` join, ask, stream and be measured; `options` are those of `crowd`."""
+        wait_until_quiet(self.tools.patience_s)
         return self.tools.run(self.model_fd, *self.options(viewers, f"bench-{next(ROOMS)}"), *options)
 
     def options(self, viewers: int, room: str) -> list[str]:

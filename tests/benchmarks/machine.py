@@ -7,11 +7,15 @@ import platform
 import resource
 import shutil
 import sqlite3
+import time
 from pathlib import Path
 
-__all__ = ["Unfit", "compiler", "cores", "describe", "pin", "require_open_files"]
+import psutil
+
+__all__ = ["Unfit", "compiler", "cores", "describe", "pin", "require_open_files", "wait_until_quiet"]
 
 SPARE_FILES = 256
+QUIET_PERCENT, QUIET_FOR_S = 15.0, 0.5
 
 
 class Unfit(Exception):
@@ -51,6 +55,13 @@ def pin(pid: int, core: int) -> None:
     """Keep a process, with the threads that it has and those that they start, on one core."""
     for thread in os.listdir(f"/proc/{pid}/task"):
         os.sched_setaffinity(int(thread), {core})
+
+
+def wait_until_quiet(patience_s: float) -> None:
+    """Wait until nobody else uses much of the machine, or for `patience_s`."""
+    deadline_s = time.monotonic() + patience_s
+    while time.monotonic() < deadline_s and max(psutil.cpu_percent(QUIET_FOR_S, percpu=True)) > QUIET_PERCENT:
+        pass
 
 
 def describe() -> dict[str, str | int | float]:

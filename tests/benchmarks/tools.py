@@ -98,11 +98,17 @@ class Held(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """The built programs and the core that `crowd` is kept on."""
+    """The built programs.
+
+    Attributes:
+        core: Where `crowd` runs.
+        patience_s: How long to wait for a quiet machine before each run.
+    """
 
     crowd: Path
     floor: Path
     core: int
+    patience_s: float = 0.0
 
     def run(self, model_fd: int, *options: str) -> Run:
         """Run `crowd` to its end."""
@@ -141,9 +147,9 @@ class Tools:
         return [*pinned, str(self.crowd), "-m", str(model_fd), "-g", str(self.core), *options]
 
 
-def build(compiler: str, folder: Path, core: int) -> Tools:
+def build(compiler: str, folder: Path, core: int, *, patience_s: float = 0.0) -> Tools:
     """Compile both programs into `folder`; takes a second."""
-    tools = Tools(folder / "crowd", folder / "floor", core)
+    tools = Tools(folder / "crowd", folder / "floor", core, patience_s)
     _compile(compiler, tools.crowd, sorted((HERE / "crowd").glob("*.c")))
     _compile(compiler, tools.floor, [HERE / "peers" / "floor.c"])
     return tools
