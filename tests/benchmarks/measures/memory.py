@@ -32,8 +32,14 @@ def measure(plan: Plan) -> None:
         if name == "roomcast":
             joins_per_s = viewers / run.joined_s
     ours = found["roomcast"]
-    plan.report.add(Figure("memory_kb", f"memory an idle connection, {viewers:,} joined", ours, "kB", target=8.0))
-    plan.report.add(Figure("memory_to_websockets", "memory, ours : websockets", ours / found["broadcast"], "×"))
     plan.report.add(
-        Figure("joins_per_s", f"connections joined per second, {viewers:,}", joins_per_s, "", better="higher")
+        Figure(f"memory_{viewers}_kb", f"memory an idle connection, {viewers:,} joined", ours, "kB", target=8.0)
+    )
+    plan.report.add(
+        Figure(f"memory_{viewers}_to_websockets", "memory, ours : websockets", ours / found["broadcast"], "×")
+    )
+    plan.report.add(
+        Figure(
+            f"joins_{viewers}_per_s", f"connections joined per second, {viewers:,}", joins_per_s, "", better="higher"
+        )
     )
