@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from roomcast.core.endings import abandoned, cut_short, terminal, withdrawn
+from roomcast.core.endings import abandoned, absorbed, cut_short, terminal, withdrawn
 from roomcast.core.errors import UpstreamError
 from roomcast.core.events import TERMINAL_TYPES, JsonObject
 from roomcast.core.intents import CutShort, Ended, Ending, HungUp
@@ -157,6 +157,15 @@ def test_a_prompt_that_leaves_the_queue_is_withdrawn() -> None:
     }
     assert event["timings"] == {"queued_ms": 700, "first_output_ms": None, "total_ms": 0}
     assert event["digest"] == content_digest([])
+
+
+def test_a_prompt_that_leaves_the_queue_for_a_newer_one_says_for_which() -> None:
+    room = PureRoom()
+    room.say("runs")
+    waiting = room.response(room.say("waits")["response_id"])
+    event = absorbed(waiting, "resp_9", "superseded", BOB, 1_700)
+    assert (event["type"], event["reason"], event["into"]) == ("response.cancelled", "superseded", "resp_9")
+    assert (event["by"], event["receipt"]["output_tokens"]) == (BOB.by(), 0)
 
 
 def test_the_rules_cut_short_what_passes_a_bound() -> None:

@@ -27,3 +27,8 @@ def test_what_stands_in_one_frame_fits_it() -> None:
     assert limits.snapshot_items_bytes + limits.running_bytes < limits.frame_bytes
     assert limits.command_bytes < limits.batch_bytes <= limits.outbox_bytes
     assert limits.low_water_bytes < limits.high_water_bytes
+
+
+def test_what_is_kept_of_a_log_is_bounded_by_age_size_and_number() -> None:
+    retention = Limits().retention
+    assert (retention.age_s, retention.size_bytes, retention.events) == (86_400, 64 * 1024 * 1024, 50_000)

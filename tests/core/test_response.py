@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import orjson
 
 from roomcast.core.events import JsonObject
@@ -48,6 +50,12 @@ def test_its_next_item_hangs_below_its_newest() -> None:
     assert response.newest_item_id == "msg_1"
     response.placed.update({"a": ("msg_1", 4), "b": ("a", 5)})
     assert response.newest_item_id == "b"
+
+
+def test_it_answers_its_prompt_and_those_that_were_merged_into_it() -> None:
+    response = replace(Response.created(CREATED), merged=("msg_0",))
+    assert response.questions == ("msg_0", "msg_1")
+    assert replace(response, prompt_id=None).questions == ("msg_0",)
 
 
 def test_a_fork_goes_on_without_being_seen() -> None:

@@ -189,6 +189,29 @@ def test_asking_for_an_answer_to_an_older_item_goes_back_there() -> None:
     assert room.state.head_item_id == "msg_1"
 
 
+def test_the_line_is_as_it_was_told_and_so_is_what_each_answers() -> None:
+    room = PureRoom()
+    for text in ("runs", "second", "third"):
+        room.say(text)
+    state, entries = room.state.fork(), room.log[-1]["queue"]
+    told = [{**entries[1], "item_id": "msg_2"}, {**entries[0], "response_id": "gone"}]
+    state.fold({"room": "lobby", "seq": state.seq + 1, "at": 1, "type": "queue.updated", "queue": told})
+    assert state.queue == ["resp_3", "resp_2"]
+    assert (state.responses["resp_3"].prompt_id, state.responses["resp_2"].prompt_id) == ("msg_2", "msg_2")
+
+
+def test_what_is_merged_is_answered_by_what_it_was_merged_into() -> None:
+    room = PureRoom()
+    for text in ("runs", "second", "third"):
+        room.say(text)
+    state = room.state.fork()
+    merged: JsonObject = {"type": "response.cancelled", "response_id": "resp_2", "reason": "merged", "response": {}}
+    state.fold({"room": "lobby", "seq": state.seq + 1, "at": 1, **merged, "into": "resp_3"})
+    assert state.responses["resp_3"].questions == ("msg_2", "msg_3")
+    state.fold({"room": "lobby", "seq": state.seq + 1, "at": 1, **merged, "response_id": "resp_3", "into": "gone"})
+    assert state.queue == []
+
+
 # ---- bounds ----------------------------------------------------------------------------------
 
 
