@@ -20,7 +20,7 @@ from roomcast.core.settings import ServerSettings, Settings
 from roomcast.wiring import House, house
 from tests.support import virtual_time
 from tests.support.faulty_store import FaultyStore
-from tests.support.raw_peer import BINARY, CLOSE, PING, TEXT, RawPeer, encode_frame
+from tests.support.raw_peer import BINARY, CLOSE, CONTINUATION, PING, TEXT, RawPeer, encode_frame
 from tests.support.rig import Rig, a_rig
 from tests.transport.connected import Line, Peer
 
@@ -120,6 +120,33 @@ def test_T1_what_was_sent_behind_a_close_frame_has_no_effect() -> None:
             await settle(rig)
             assert peer.goodbye() == 1000
             assert rig.room("lobby").state.seq == 1
+
+    virtual_time.run(scenario())
+
+
+def test_T1_what_is_sent_behind_our_own_close_frame_has_no_effect_either() -> None:
+    async def scenario() -> None:
+        async with a_rig() as rig:
+            peer = await joined(Line(rig), "ann")
+            peer.frame(BINARY, b"x")
+            peer.text(note())
+            await settle(rig)
+            assert peer.goodbye() == 1003
+            assert rig.room("lobby").state.seq == 1
+
+    virtual_time.run(scenario())
+
+
+def test_T3_a_message_has_a_bounded_number_of_fragments() -> None:
+    async def scenario() -> None:
+        async with a_rig() as rig:
+            peer = await joined(Line(rig), "ann")
+            peer.frame(TEXT, b"", fin=False)
+            for _ in range(254):
+                peer.frame(CONTINUATION, b"", fin=False)
+            assert peer.goodbye() is None
+            peer.frame(CONTINUATION, b"", fin=False)
+            assert peer.goodbye() == 1009
 
     virtual_time.run(scenario())
 
