@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import socket
 import time
 from collections.abc import Generator
@@ -11,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.memory import MIB, rss_bytes, settled_rss_bytes
+from tests.support.memory import MIB, descriptors, rss_bytes, settled_rss_bytes
 from tests.support.raw_peer import CONTINUATION, PING, PONG, TEXT, RawPeer, encode_frame, upgrade_head
 from tests.support.server import Server, roomcast_server
-from tests.support.unharmed import assert_unharmed
+from tests.support.unharmed import assert_unharmed, log_lines
 
 PING_COMMAND = encode_frame(TEXT, b'{"type":"session.ping","id":"p1"}')
 BEGUN = encode_frame(TEXT, b"", fin=False)
@@ -156,3 +157,23 @@ def test_R2_an_address_has_so_many_connections_and_comes_so_often(tmp_path: Path
         status, headers = _knock(server.port)
         assert (status, int(headers["retry-after"]) > 5) == (429, True)
         assert all(peer.reply("session.ping")["ok"] for peer in peers)
+
+
+def test_R1_a_server_without_descriptors_serves_who_is_there_and_recovers(tmp_path: Path) -> None:
+    with roomcast_server(tmp_path) as server, ExitStack() as stack:
+        settled_rss_bytes(server)
+        most = descriptors(server) + 10
+        resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (most, most))
+        first = [stack.enter_context(RawPeer.upgraded(server.port)) for _ in range(5)]
+        crowd = [stack.enter_context(RawPeer(server.port)) for _ in range(20)]
+        for peer in crowd:  # some are let in, some are dropped, some wait with the kernel
+            peer.send(upgrade_head(server.port))
+        assert all(peer.reply("session.ping")["ok"] for peer in first)
+        for peer in crowd:
+            peer.reset()
+        patience_until = time.monotonic() + 15
+        while descriptors(server) >= most - 1 and time.monotonic() < patience_until:
+            time.sleep(0.05)
+        assert_unharmed(server)
+        assert all(peer.reply("session.ping")["ok"] for peer in first)
+        assert len(log_lines(server)) < 20, "it does not fill its log meanwhile"
