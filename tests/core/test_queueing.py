@@ -18,7 +18,7 @@ from roomcast.core.session import Member, Role
 from roomcast.core.snapshot import response_object
 from tests.support.pure_room import ANN, BOB, COMPLETED, RULEBOOK, PureRoom
 
-LATER = ["rollback", "alongside", "steer", "debounce"]
+LATER = ["rollback", "alongside", "steer"]
 HUNG_UP = HungUp(after_ms=1)
 MODERATOR = Member("mod", "Mo", Role.MODERATOR)
 

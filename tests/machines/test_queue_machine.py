@@ -14,9 +14,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from roomcast.core.commands import MessageCreate, QueueUpdate, ResponseCancel, RoomCommand
 from roomcast.core.conversation import model_input
+from roomcast.core.deadlines import ORPHANED
 from roomcast.core.errors import Refusal
 from roomcast.core.events import JsonObject
-from roomcast.core.intents import CutShort, Ending, HungUp, Recovered
+from roomcast.core.intents import CutShort, Due, Ending, HungUp, Recovered
 from roomcast.core.ports import Finish
 from roomcast.core.response_state import ENDINGS, Status
 from roomcast.core.room_state import RoomState
@@ -27,7 +28,7 @@ from tests.support.reference import audit_log
 MO = Member("mod", "Mo", Role.MODERATOR)
 WHO = st.sampled_from([ANN, BOB, MO])
 PICK = st.integers(0, 5)
-POLICIES = ["enqueue", "reject", "interrupt", "latest", "merge"]
+POLICIES = ["enqueue", "reject", "interrupt", "latest", "merge", "debounce"]
 POLICY = st.none() | st.sampled_from(POLICIES)
 QUEUE_LENGTH = 4
 
@@ -88,6 +89,18 @@ class QueueMachine(RuleBasedStateMachine):
     def the_model_ends(self, ending: Ending) -> None:
         self.end(ending)
 
+    @precondition(lambda self: self.room.state.deadlines)
+    @rule(pick=PICK)
+    def it_was_quiet_for_a_while(self, pick: int) -> None:
+        named = list(self.room.state.deadlines)
+        self.room.decide(Due(named[pick % len(named)]))
+
+    @rule(name=st.sampled_from(["quiet:resp_1", "quiet:nobody", ORPHANED]))
+    def a_timer_says_what_is_no_longer_due_or_nobody_watches(self, name: str) -> None:
+        before = len(self.room.log)
+        self.room.decide(Due(name))
+        assert name == ORPHANED or self.room.log[before:] == []
+
     @rule(saved=st.booleans())
     def the_process_ends_and_another_takes_over(self, *, saved: bool) -> None:
         state = RoomState.load(self.room.state.dump()) if saved else self.room.refolded()
@@ -104,7 +117,8 @@ class QueueMachine(RuleBasedStateMachine):
     @invariant()
     def nobody_waits_for_nothing_and_nothing_grows(self) -> None:
         state = self.room.state
-        assert state.running or not state.queue
+        assert state.running or not state.queue or state.responses[state.queue[0]].quiet_ms
+        assert all(name.removeprefix("quiet:") in state.queue for name in state.deadlines)
         assert len(state.queue) <= QUEUE_LENGTH
         assert all(len(state.responses[waiting].merged) < QUEUE_LENGTH for waiting in state.queue)
 
@@ -133,6 +147,7 @@ class QueueMachine(RuleBasedStateMachine):
         if not self.room.log:
             return
         shown = list(self.room.state.queue)
+        self.room.decide(*map(Due, self.room.state.deadlines))
         while self.room.state.running:
             self.end(Finish("completed"))
         started = [event["response_id"] for event in self.room.log if event["type"] == "response.in_progress"]

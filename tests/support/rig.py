@@ -266,7 +266,12 @@ class Rig:
     """The parts, for tests that look inside."""
 
     def __init__(
-        self, upstream: ScriptedUpstream, store: FaultyStore, limits: Limits, rulebook: Rulebook | None
+        self,
+        upstream: ScriptedUpstream,
+        store: FaultyStore,
+        limits: Limits,
+        rulebook: Rulebook | None,
+        orphan_grace_s: float | None,
     ) -> None:
         self.upstream = upstream
         self.store = store
@@ -274,6 +279,7 @@ class Rig:
         self.clock = VirtualClock()
         self.observer = NullObserver()
         self._ids = itertools.count(1)
+        self._orphan_grace_s = orphan_grace_s
         self._rulebook = rulebook or Rulebook(
             limits=limits, profiles={"default": Profile(name="default")}, model="scripted-1", simulated=True
         )
@@ -327,6 +333,7 @@ class Rig:
             limits=self.limits,
             clock=self.clock,
             readers=lambda room: [self.desk.fanout(room), self.scheduler],
+            orphan_grace_s=self._orphan_grace_s,
         )
         self.dispatch = Dispatch(
             hub=self.hub,
@@ -341,10 +348,17 @@ class Rig:
         )
         tasks.start_soon(self.committer.run)
 
+    async def turn(self, for_s: float) -> None:
+        """Let time pass as the wheel does."""
+        for _ in range(round(for_s * 4)):
+            await anyio.sleep(0.25)
+            self.tick()
+
     def tick(self) -> None:
-        """What the wheel does once a second."""
+        """What the wheel does when it turns."""
         now_s = self.clock.monotonic_s()
         self.overflow.tick(now_s)
+        self.hub.tick(self.desk.deserted_since_s)
         for fanout in self.desk.fanouts():
             fanout.tick(now_s)
         for room in self.hub.sweep(self.desk.occupied):
@@ -359,9 +373,11 @@ async def a_rig(
     limits: Limits | None = None,
     rulebook: Rulebook | None = None,
     settings: UpstreamSettings | None = None,
+    orphan_grace_s: float | None = None,
 ) -> AsyncGenerator[Rig]:
     """Run a rig; `store` may be one that an earlier rig left, as after a crash."""
-    rig = Rig(upstream or ScriptedUpstream(*scripts), store or FaultyStore(), limits or Limits(), rulebook)
+    upstream = upstream or ScriptedUpstream(*scripts)
+    rig = Rig(upstream, store or FaultyStore(), limits or Limits(), rulebook, orphan_grace_s)
     async with anyio.create_task_group() as tasks:
         await rig.build(tasks, settings or UpstreamSettings())
         yield rig

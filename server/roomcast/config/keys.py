@@ -48,6 +48,7 @@ _BOUNDS: Final[Mapping[str, Bound]] = {
     "server.port": Bound(0, 65_535),  # 0: any free port, named in the start-up line
     "server.workers": Bound(1, 1_024),
     "server.drain_timeout_s": Bound(0, 86_400),  # 0: do not wait
+    "rooms.debounce_s": Bound(0, 3_600),  # 0: as "latest"
     "rooms.orphan_grace_s": Bound(0, 86_400),  # 0: as soon as the last viewer has left
     "demo.seed": Bound(-(2**63), 2**63 - 1),
     "demo.first_token_ms": Bound(0, 600_000),

@@ -28,6 +28,7 @@ class Rulebook:
         model: Model name of profiles that name none.
         simulated: Whether the demo model answers; said on every response.
         on_busy: What a new room does with a prompt that arrives while a response runs.
+        debounce_s: How long nobody may ask before a prompt that waits for quiet starts.
         respond: Whether a new room answers messages: `always` or `never`.
         create: Whether a room comes into being by being named.
     """
@@ -37,6 +38,7 @@ class Rulebook:
     model: str = ""
     simulated: bool = False
     on_busy: str = "enqueue"
+    debounce_s: float = 2.0
     respond: str = "always"
     create: bool = True
 

@@ -15,7 +15,7 @@ from roomcast.core.response_state import Input, Status, step
 from roomcast.core.room_state import Response
 from roomcast.core.session import SYSTEM, Member
 
-__all__ = ["abandoned", "absorbed", "cut_short", "terminal", "withdrawn"]
+__all__ = ["abandoned", "absorbed", "cut_short", "orphaned", "terminal", "withdrawn"]
 
 
 def terminal(response: Response, ended: Ended, now_ms: int) -> JsonObject | None:
@@ -45,6 +45,11 @@ def withdrawn(response: Response, member: Member, reason: str | None, now_ms: in
 def absorbed(response: Response, into: str, reason: str, member: Member, now_ms: int) -> JsonObject:
     """The terminal of a response that leaves the queue for a newer one: `merged` or `superseded`."""
     return _left_the_queue(response, member, reason, reason, now_ms) | {"into": into}
+
+
+def orphaned(response: Response, reason: str, now_ms: int) -> JsonObject:
+    """The terminal of a response that leaves the queue because nobody is left to watch it."""
+    return _left_the_queue(response, SYSTEM, reason, reason, now_ms)
 
 
 def _left_the_queue(response: Response, member: Member, how: str, reason: str | None, now_ms: int) -> JsonObject:

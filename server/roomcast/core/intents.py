@@ -15,7 +15,7 @@ from roomcast.core.events import JsonObject
 from roomcast.core.ports import Finish
 from roomcast.core.session import SYSTEM, Member
 
-__all__ = ["Commanded", "CutShort", "Ended", "Ending", "HungUp", "Intent", "Opened", "Produced", "Recovered"]
+__all__ = ["Commanded", "CutShort", "Due", "Ended", "Ending", "HungUp", "Intent", "Opened", "Produced", "Recovered"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,4 +98,11 @@ class Recovered:
     start_next: bool = True
 
 
-Intent: TypeAlias = Opened | Commanded | Produced | Ended | Recovered
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A deadline of the room is over (deadlines.py)."""
+
+    name: str
+
+
+Intent: TypeAlias = Opened | Commanded | Produced | Ended | Recovered | Due

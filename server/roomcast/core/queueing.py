@@ -5,6 +5,7 @@
     interrupt   what runs is stopped, keeps its text, and it is next
     latest      it takes the place of the prompts that waited; they are not answered any more
     merge       it takes the place of the prompts that waited, and is answered together with them
+    debounce    like latest, and it starts only when nobody has asked for a while
 
 Invariants
     Q1  The line is served in the order that it is shown in.
@@ -20,7 +21,7 @@ they are refused by name until then.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -32,12 +33,25 @@ from roomcast.core.response_state import Status
 from roomcast.core.room_state import Response, RoomState
 from roomcast.core.session import Member, Role
 
-__all__ = ["Turn", "admit", "line_up", "queue_changed", "queue_entries", "require_served", "start", "start_next"]
+__all__ = [
+    "Turn",
+    "admit",
+    "cancel_running",
+    "line_up",
+    "queue_changed",
+    "queue_entries",
+    "require_served",
+    "start",
+    "start_next",
+]
 
-SERVED: Final = frozenset({"enqueue", "reject", "interrupt", "latest", "merge"})
+SERVED: Final = frozenset({"enqueue", "reject", "interrupt", "latest", "merge", "debounce"})
 
-_ABSORBS: Final = {"latest": "superseded", "merge": "merged"}
+_ABSORBS: Final = {"latest": "superseded", "merge": "merged", "debounce": "superseded"}
 """Policies under which waiting prompts leave the queue for the new one, and the reason that is told."""
+
+
+_NOTHING: Final[Mapping[str, JsonObject]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +104,7 @@ def line_up(batch: Batch, response_id: str, member: Member, turn: Turn) -> None:
     leaving = [earlier for earlier in _leaving(batch, turn.applied, member) if earlier != response_id]
     if turn.applied == "interrupt":
         place = 0
-        _interrupt(batch, member)
+        cancel_running(batch, member, "interrupt")
     elif leaving:
         place = line.index(leaving[0])
     else:
@@ -99,7 +113,9 @@ def line_up(batch: Batch, response_id: str, member: Member, turn: Turn) -> None:
         reason = _ABSORBS[turn.applied or ""]
         batch.emit(endings.absorbed(state.responses[earlier], response_id, reason, member, batch.now_ms))
     others = [waiting for waiting in line if waiting not in leaving]
-    queue_changed(batch, [*others[:place], response_id, *others[place:]])
+    order = [*others[:place], response_id, *others[place:]]
+    quiet_ms = round(batch.rulebook.debounce_s * 1000) if turn.applied == "debounce" else 0
+    queue_changed(batch, order, changes={response_id: {"quiet_ms": quiet_ms}})
     start_next(batch)
 
 
@@ -118,12 +134,12 @@ def _leaving(batch: Batch, policy: str | None, member: Member) -> list[str]:
     return [waiting for waiting in state.queue if state.responses[waiting].by.get("id") == member.id]
 
 
-def _interrupt(batch: Batch, member: Member) -> None:
+def cancel_running(batch: Batch, member: Member, reason: str) -> None:
     """Stop what runs, as a cancel would; nothing that is stopped already is stopped again."""
     state = batch.state
     for running in list(state.running):
         if state.responses[running].status is Status.IN_PROGRESS:
-            why: JsonObject = {"by": member.by(), "reason": "interrupt", "discard": False}
+            why: JsonObject = {"by": member.by(), "reason": reason, "discard": False}
             batch.emit({"type": "response.cancelling", "response_id": running, **why})
 
 
@@ -148,24 +164,39 @@ def _asker(response: Response) -> str:
     return str(response.by.get("id"))
 
 
-def queue_changed(batch: Batch, order: Sequence[str] | None = None) -> None:
-    """Tell everybody what waits now, in `order` if that is another one."""
-    batch.emit({"type": "queue.updated", "queue": queue_entries(batch.state, order)})
+def queue_changed(
+    batch: Batch, order: Sequence[str] | None = None, *, changes: Mapping[str, JsonObject] = _NOTHING
+) -> None:
+    """Tell everybody what waits now.
+
+    Args:
+        order: The line from here on; None leaves it as it is.
+        changes: Fields of entries that change with it, by response id.
+    """
+    state = batch.state
+    line = state.queue if order is None else order
+    entries = [_entry(state.responses[waiting], changes.get(waiting, {})) for waiting in line]
+    batch.emit({"type": "queue.updated", "queue": entries})
 
 
-def queue_entries(state: RoomState, order: Sequence[str] | None = None) -> list[JsonObject]:
-    """The waiting prompts, next first: `{response_id, item_id, by, at, profile}`."""
-    waiting = (state.responses[queued] for queued in (state.queue if order is None else order))
-    return [
-        {
-            "response_id": response.id,
-            "item_id": response.prompt_id,
-            "by": response.by,
-            "at": response.created_at,
-            "profile": response.profile,
-        }
-        for response in waiting
-    ]
+def queue_entries(state: RoomState) -> list[JsonObject]:
+    """The waiting prompts, next first: `{response_id, item_id, by, at, profile, quiet_ms?}`."""
+    return [_entry(state.responses[waiting], {}) for waiting in state.queue]
+
+
+def _entry(response: Response, changes: JsonObject) -> JsonObject:
+    entry: JsonObject = {
+        "response_id": response.id,
+        "item_id": response.prompt_id,
+        "by": response.by,
+        "at": response.created_at,
+        "profile": response.profile,
+        "quiet_ms": response.quiet_ms,
+        **changes,
+    }
+    if not entry["quiet_ms"]:
+        del entry["quiet_ms"]
+    return entry
 
 
 def start(batch: Batch, response: Response) -> None:
@@ -175,8 +206,8 @@ def start(batch: Batch, response: Response) -> None:
 
 
 def start_next(batch: Batch) -> None:
-    """Start what waits first, if nothing runs and something may start."""
+    """Start what waits first, if nothing runs and it may start. Whatever waits for quiet is waited for in line."""
     state = batch.state
-    if state.queue and not state.running and not batch.draining:
+    if state.queue and not state.running and not batch.draining and not state.responses[state.queue[0]].quiet_ms:
         start(batch, state.responses[state.queue[0]])
         queue_changed(batch)

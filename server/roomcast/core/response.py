@@ -34,6 +34,7 @@ class Response:
         sequence: Next `sequence_number`.
         placed: Parent and seq of each output item, by item id.
         merged: Items of the prompts that were merged into its own, in the order they were asked.
+        quiet_ms: While it waits: for how long nobody may ask before it starts; 0 when it need not wait for that.
         cancel: Who cancelled, why and when (`{by, reason, at}`), once somebody did.
         ended_seq: Number of its terminal; 0 until then.
         ending: What the terminal left for snapshots: `error`, `usage`, `digest`, `timings`, `receipt`, ….
@@ -52,6 +53,7 @@ class Response:
     output: Output = field(default_factory=Output)
     placed: dict[str, tuple[str | None, int]] = field(default_factory=dict[str, "tuple[str | None, int]"])
     merged: tuple[str, ...] = ()
+    quiet_ms: int = 0
     cancel: JsonObject | None = None
     ended_seq: int = 0
     ending: JsonObject = field(default_factory=dict[str, Any])
@@ -87,9 +89,12 @@ class Response:
         """Its newest output item, or its prompt: what its next item hangs below, unless its branch has grown."""
         return next(reversed(self.placed), self.prompt_id)
 
-    def answering(self, item_id: str | None) -> Response:
-        """The same response, to another prompt."""
-        return replace(self, prompt_id=item_id, base={**self.base, "item_id": item_id})
+    def waiting_as(self, entry: JsonObject) -> Response:
+        """The same response, as the line names it: to which prompt, and whether it waits for quiet."""
+        prompt_id, quiet_ms = entry.get("item_id"), entry.get("quiet_ms", 0)
+        if (prompt_id, quiet_ms) == (self.prompt_id, self.quiet_ms):
+            return self
+        return replace(self, prompt_id=prompt_id, base={**self.base, "item_id": prompt_id}, quiet_ms=quiet_ms)
 
     def fork(self) -> Response:
         """A copy whose output can go on without being seen here."""
@@ -138,6 +143,7 @@ class Response:
             "output": self.output.dump(),
             "placed": self.placed,
             "merged": self.merged,
+            "quiet_ms": self.quiet_ms,
             "cancel": self.cancel,
             "ended_seq": self.ended_seq,
             "ending": self.ending,

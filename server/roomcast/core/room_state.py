@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Final
 
 import orjson
 
@@ -25,7 +26,10 @@ from roomcast.core.item import Item
 from roomcast.core.response import Response
 from roomcast.core.response_state import Status
 
-__all__ = ["Item", "Response", "RoomState"]
+__all__ = ["QUIET", "Item", "Response", "RoomState"]
+
+QUIET: Final = "quiet:"
+"""Beginning of the name of a deadline: the id of the response that waits for quiet follows."""
 
 
 class RoomState:
@@ -65,6 +69,12 @@ class RoomState:
     def unfinished(self) -> bool:
         """Whether somebody still waits for something: a response runs or is queued."""
         return bool(self.running or self.queue)
+
+    @property
+    def deadlines(self) -> dict[str, int]:
+        """What becomes due by time: names, and milliseconds from the event that opened each."""
+        waiting = (self.responses[queued] for queued in self.queue)
+        return {QUIET + response.id: response.quiet_ms for response in waiting if response.quiet_ms}
 
     @property
     def running_bytes(self) -> int:
@@ -202,8 +212,8 @@ class RoomState:
         self.queue = [*told, *(waiting for waiting in self.queue if waiting not in told)]
         for entry in event.get("queue", ()):
             response = self.responses.get(entry["response_id"])
-            if response is not None and not response.ended and entry["item_id"] != response.prompt_id:
-                self.responses[response.id] = response.answering(entry["item_id"])
+            if response is not None and not response.ended:
+                self.responses[response.id] = response.waiting_as(entry)
 
     def _merge(self, response: Response, into: str | None) -> None:
         """What a response was to answer is now what `into` answers."""

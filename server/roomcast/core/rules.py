@@ -9,8 +9,8 @@ Invariants
     R4  Nothing here waits, reads a clock, rolls dice or makes an id.
 
 Not here: the batch (batch.py); what an upstream did (outcomes.py); waiting in line
-(queueing.py); what a terminal looks like (endings.py); who may do what (session.py);
-storing what was decided (room/committer.py).
+(queueing.py, waiting.py); what is due by time (deadlines.py); what a terminal looks like
+(endings.py); who may do what (session.py); storing what was decided (room/committer.py).
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from typing import Final, assert_never
 
 import msgspec
 
-from roomcast.core import commands, endings, outcomes
+from roomcast.core import commands, deadlines, endings, outcomes
 from roomcast.core.batch import Batch, Rulebook
 from roomcast.core.errors import Refusal
 from roomcast.core.events import JsonObject, encode
-from roomcast.core.intents import Commanded, Ended, Intent, Opened, Produced, Recovered
+from roomcast.core.intents import Commanded, Due, Ended, Intent, Opened, Produced, Recovered
 from roomcast.core.messages import add_message, content_of
 from roomcast.core.profile import Profile
-from roomcast.core.queueing import Turn, admit, line_up, queue_changed, require_served, start
+from roomcast.core.queueing import Turn, admit, line_up, queue_changed, require_served, start, start_next
 from roomcast.core.response_state import Input, Status, step
 from roomcast.core.room_state import RoomState
 from roomcast.core.session import Member
@@ -58,6 +58,8 @@ def decide(batch: Batch, intent: Intent) -> JsonObject | None:
             outcomes.end(batch, intent)
         case Recovered():
             outcomes.recover(batch, intent)
+        case Due(name):
+            deadlines.due(batch, name)
         case _:
             assert_never(intent)
     return None
@@ -154,6 +156,7 @@ def _cancel(batch: Batch, member: Member, command: commands.ResponseCancel) -> J
         require_own(response, member)
         batch.emit(endings.withdrawn(response, member, command.reason, batch.now_ms))
         queue_changed(batch)
+        start_next(batch)
     else:
         why: JsonObject = {"by": member.by(), "reason": command.reason, "discard": False}
         batch.emit({"type": "response.cancelling", "response_id": response.id, **why})

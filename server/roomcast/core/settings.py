@@ -26,7 +26,7 @@ __all__ = [
     "UpstreamSettings",
 ]
 
-OnBusy = Literal["enqueue", "reject", "interrupt", "latest", "merge"]
+OnBusy = Literal["enqueue", "reject", "interrupt", "latest", "merge", "debounce"]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -107,6 +107,7 @@ class RoomSettings:
     """What a room does unless it or a command says otherwise."""
 
     on_busy: OnBusy = "enqueue"
+    debounce_s: float = 2.0
     respond: Literal["always", "never"] = "always"
     create: bool = True
     orphan_grace_s: float | None = None

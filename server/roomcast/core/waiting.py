@@ -47,10 +47,7 @@ def update_queue(batch: Batch, intent: Commanded, command: QueueUpdate) -> JsonO
         order = list(state.queue) if command.position is None else _moved(state, response, command, intent.member)
         if content is not None:
             _say_differently(batch, intent, response, content)
-        entries = queue_entries(state, order)
-        if content is not None:
-            entries[order.index(response.id)]["item_id"] = intent.item_id
-        batch.emit({"type": "queue.updated", "queue": entries})
+        queue_changed(batch, order, changes={} if content is None else {response.id: {"item_id": intent.item_id}})
     start_next(batch)
     return _result(state, response.id)
 

@@ -27,7 +27,7 @@ import structlog
 from roomcast.core.backoff import full_jitter
 from roomcast.core.errors import Refusal, StorageDamaged, StorageError, StorageFull
 from roomcast.core.events import TERMINAL_TYPES, Record, encode_events
-from roomcast.core.intents import Ended, Opened, Produced, Recovered
+from roomcast.core.intents import Due, Ended, Opened, Produced, Recovered
 from roomcast.core.ports import (
     Append,
     Clock,
@@ -272,7 +272,7 @@ class Committer:
             lost = isinstance(error, StorageDamaged) and not room.loaded  # what cannot be read is never decided
             kept: list[Pending] = []
             for pending in pendings:
-                if isinstance(pending.intent, Produced | Ended | Recovered) and not lost:
+                if isinstance(pending.intent, Produced | Ended | Recovered | Due) and not lost:
                     kept.append(pending)
                 else:
                     room.settled(pending, b"{}" if _visits(room, pending) else refusal)

@@ -17,6 +17,7 @@ from roomcast.core.limits import Limits
 from roomcast.core.ports import Clock, EventLog, RoomCard, Rooms
 from roomcast.room.committer import Committer
 from roomcast.room.room import Reader, Room
+from roomcast.room.timers import Timers
 
 __all__ = ["Hub"]
 
@@ -30,6 +31,7 @@ class Hub:
 
     Args:
         readers: Makes the readers of a room when it is first named.
+        orphan_grace_s: How long a room goes on that nobody watches any more; None for as long as it likes.
     """
 
     def __init__(
@@ -41,7 +43,9 @@ class Hub:
         limits: Limits,
         clock: Clock,
         readers: Callable[[Room], list[Reader]],
+        orphan_grace_s: float | None = None,
     ) -> None:
+        self._timers = Timers(clock, orphan_grace_s)
         self.event_log = event_log
         self._committer = committer
         self._stored = rooms
@@ -61,7 +65,7 @@ class Hub:
         if room is None:
             room = self._rooms[name] = Room(name, self._limits, self._committer.wake)
             room.busy_at_s = self._clock.monotonic_s()
-            room.readers = self._readers(room)
+            room.readers = [*self._readers(room), self._timers]
         return room
 
     async def wait_in_line(self, name: str) -> None:
@@ -115,6 +119,10 @@ class Hub:
                 log.warning("rooms_not_recovered", waiting=len(waiting), damaged=damaged)
         return len(names) - len(waiting) - damaged
 
+    def tick(self, deserted_since_s: Callable[[Room], float | None]) -> None:
+        """Say to each room what is due; `deserted_since_s` knows since when nobody watches it."""
+        self._timers.tick(self._rooms.values(), deserted_since_s)
+
     def sweep(self, occupied: Callable[[Room], bool]) -> list[Room]:
         """Forget rooms that nobody has needed for a while; their state is a checkpoint and a tail away.
 
@@ -131,6 +139,7 @@ class Hub:
                     room.save()  # forgotten at the next sweep
                 else:
                     forgotten.append(self._rooms.pop(room.name))
+                    self._timers.forget(room)
         return forgotten
 
     async def flush(self) -> None:

@@ -74,6 +74,11 @@ class Desk:
         fanout = self._fanouts.get(room)
         return fanout is not None and bool(fanout.subscribers)
 
+    def deserted_since_s(self, room: Room) -> float | None:
+        """When the last viewer left the room; None while there is one, or if there never was."""
+        fanout = self._fanouts.get(room)
+        return None if fanout is None else fanout.deserted_since_s
+
     def check(self, command: RoomJoin) -> None:
         """Refuse what this version does not serve, before anything is done."""
         if command.include is not None and set(command.include) != set(ALL_KINDS):

@@ -48,7 +48,11 @@ class Shared:
 
 
 class Fanout:
-    """The viewers of one room."""
+    """The viewers of one room.
+
+    Attributes:
+        deserted_since_s: When the last one left; None while there is one, or if there never was.
+    """
 
     def __init__(self, room: Room, shared: Shared) -> None:
         self.room = room
@@ -56,6 +60,7 @@ class Fanout:
         self.presence = Presence(listed=shared.limits.members_listed)
         self.presence_version = 0
         self.subscribers: set[Subscriber] = set()
+        self.deserted_since_s: float | None = None
         self._live: dict[Framing, dict[Subscriber, Callable[[bytes], None]]] = {}
         self._told_at_s = shared.clock.monotonic_s()
 
@@ -102,12 +107,15 @@ class Fanout:
     def add(self, subscriber: Subscriber) -> None:
         """A subscriber joined; it is not live yet."""
         self.subscribers.add(subscriber)
+        self.deserted_since_s = None
         self.presence.join(subscriber.member)
 
     def remove(self, subscriber: Subscriber) -> None:
         """A subscriber is gone."""
         self.leave(subscriber)
         self.subscribers.discard(subscriber)
+        if not self.subscribers and self.deserted_since_s is None:
+            self.deserted_since_s = self.shared.clock.monotonic_s()
         self.presence.leave(subscriber.member.id)
 
     def snapshot(self, items: int, *, ended_after: int | None = None) -> JsonObject:

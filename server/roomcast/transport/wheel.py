@@ -1,6 +1,7 @@
 """One wheel for everything that is due by time, instead of a timer or task per connection.
 
-    four times a second: full sockets (overflow), close frames unanswered, heads that never end
+    four times a second: full sockets (overflow), close frames unanswered, heads that never end,
+                         what rooms wait for
     once a second:       one slot of the keepalive ring, sockets that fell silent below high water,
                          presence and head beacons, rooms to forget
 
@@ -102,6 +103,7 @@ class Wheel:
             now_s = self._clock.monotonic_s()
             overflow.tick(now_s)
             self._cut(now_s)
+            hub.tick(desk.deserted_since_s)
             if turn % round(1 / TICK_S) == 0:
                 self._visit(turn // round(1 / TICK_S), now_s)
                 self._find_full()

@@ -183,6 +183,7 @@ def _build(
         model=settings.upstream.model,
         simulated=upstream.simulated,
         on_busy=settings.rooms.on_busy,
+        debounce_s=settings.rooms.debounce_s,
         respond=settings.rooms.respond,
         create=settings.rooms.create,
     )
@@ -216,7 +217,15 @@ def _build(
     def readers(room: Room) -> list[Reader]:
         return [desk.fanout(room), scheduler]
 
-    hub = Hub(committer=committer, event_log=store, rooms=store, limits=limits, clock=clock, readers=readers)
+    hub = Hub(
+        committer=committer,
+        event_log=store,
+        rooms=store,
+        limits=limits,
+        clock=clock,
+        readers=readers,
+        orphan_grace_s=settings.rooms.orphan_grace_s,
+    )
     admission = Admission(settings, clock=clock, new_id=new_id, observer=observer)
     dispatch = Dispatch(
         hub=hub,
