@@ -7,6 +7,8 @@ from collections.abc import Callable
 from itertools import cycle, islice
 from pathlib import Path
 
+import pytest
+
 from tests.support.memory import MIB, descriptors, settled_rss_bytes
 from tests.support.raw_peer import BINARY, CLOSE, RawPeer, upgrade_head
 from tests.support.server import Server, roomcast_server
@@ -85,6 +87,7 @@ def _churn(server: Server, connections: int) -> None:
             way(peer, server.port)
 
 
+@pytest.mark.timeout(120)
 def test_R6_what_came_and_went_leaves_no_descriptor_no_subscriber_and_no_memory(tmp_path: Path) -> None:
     with roomcast_server(tmp_path, environ=QUICK) as server:
         _churn(server, 2 * len(WAYS))  # what is made once is made now
