@@ -116,6 +116,44 @@ def test_a_store_that_does_not_come_back_ends_the_upstream_and_says_so_when_it_d
     virtual_time.run(scenario())
 
 
+def test_output_that_the_store_refuses_for_too_long_ends_the_upstream_however_little_it_is() -> None:
+    async def scenario() -> None:
+        script: list[Step] = [step for _ in range(1_000) for step in ("x", 0.5)]
+        async with a_rig([*script, Finish("completed")], limits=Limits(uncommitted_timeout_s=10)) as rig:
+            ann = rig.viewer("ann")
+            await ann.join("lobby")
+            asked = await ann.ask("lobby", "talk")
+            await ann.until_type("response.output_text.delta")
+            rig.store.fail_with = StorageUnavailable("gone")
+            await anyio.sleep(9)
+            assert rig.upstream.hung_up == 0
+            await anyio.sleep(3)
+            assert rig.upstream.hung_up == 1
+            rig.store.fail_with = None
+            terminal = await ann.until_type("response.failed", asked["response_id"])
+            assert terminal["response"]["error"]["code"] == "storage_unavailable"
+
+    virtual_time.run(scenario())
+
+
+def test_a_store_that_refuses_now_and_then_ends_nothing() -> None:
+    async def scenario() -> None:
+        script: list[Step] = [step for _ in range(100) for step in ("x", 0.5)]
+        async with a_rig([*script, Finish("completed")], limits=Limits(uncommitted_timeout_s=5)) as rig:
+            ann = rig.viewer("ann")
+            await ann.join("lobby")
+            asked = await ann.ask("lobby", "talk")
+            for _ in range(6):
+                rig.store.fail_with = StorageUnavailable("gone")
+                await anyio.sleep(3)
+                rig.store.fail_with = None
+                await anyio.sleep(4)
+            await ann.until_type("response.completed", asked["response_id"])
+            assert ann.text("lobby") == "x" * 100
+
+    virtual_time.run(scenario())
+
+
 GONE = UpstreamError("upstream_unavailable", "gone", retryable=True)
 LIMITED = UpstreamError("upstream_rate_limited", "slow down", retryable=True, retry_after_ms=20_000)
 

@@ -72,6 +72,8 @@ class Limits:
     retain_age_s: float = 86_400.0
     retain_bytes: int = 64 * MIB
     retain_events: int = 50_000
+    disk_watermark_bytes: int = 64 * MIB
+    disk_ballast_bytes: int = 16 * MIB
     read_events: int = 1_000
     read_bytes: int = 1 * MIB
 

@@ -40,6 +40,7 @@ class Generation:
         started_at_s: When its room was told that it runs, monotonic; it may have waited for a place since.
         scope: Cancelled when the room does not want it any more.
         unwanted_at_s: When that was, monotonic.
+        refused_at_s: Since when the store takes none of its output, on the loop's clock; None when it does.
     """
 
     room: Room
@@ -51,6 +52,7 @@ class Generation:
     tries: int = 0
     produced: list[str] = field(default_factory=list[str])
     finish: Finish | None = None
+    refused_at_s: float | None = None
 
 
 class Runner:
@@ -159,6 +161,8 @@ class Runner:
             if is_delta(piece["type"]) and isinstance(piece.get("delta"), str):
                 generation.produced.append(piece["delta"])
             room.produce(response_id, piece)
+            if self._refused(generation):
+                return UpstreamError("storage_unavailable", "the output could not be stored")
             if room.crowded:
                 silence.deadline = total_deadline
                 if not await self._relief(room):
@@ -167,6 +171,15 @@ class Runner:
         if generation.first_output_at_s is None:
             return UpstreamError("upstream_bad_response", "the model service sent an empty answer")
         return CutShort("upstream_eof")
+
+    def _refused(self, generation: Generation) -> bool:
+        """Whether the store has refused output for longer than it may."""
+        if generation.room.degraded_for is None:
+            generation.refused_at_s = None
+        elif generation.refused_at_s is None:
+            generation.refused_at_s = anyio.current_time()
+        since_s = generation.refused_at_s
+        return since_s is not None and anyio.current_time() - since_s >= self._uncommitted_timeout_s
 
     async def _relief(self, room: Room) -> bool:
         with anyio.move_on_after(self._uncommitted_timeout_s):

@@ -16,10 +16,11 @@ from typing import Protocol
 from roomcast.core.ports import Archive, EventLog, Leases, Rooms
 from roomcast.storage.memory import MemoryStore, open_memory
 from roomcast.storage.retaining import keep_trimming
-from roomcast.storage.sqlite import SqliteStore, StoreInUse, StoreUnusable, open_sqlite
+from roomcast.storage.sqlite import Space, SqliteStore, StoreInUse, StoreUnusable, open_sqlite
 
 __all__ = [
     "MemoryStore",
+    "Space",
     "SqliteStore",
     "Store",
     "StoreInUse",

@@ -16,7 +16,7 @@ from roomcast.core.errors import ServerError
 from roomcast.core.ids import ENTROPY_BYTES, make_id
 from roomcast.core.ports import Upstream
 from roomcast.core.settings import Secret, Settings
-from roomcast.storage import Store, open_memory, open_sqlite
+from roomcast.storage import Space, Store, open_memory, open_sqlite
 from roomcast.transport.listener import bind
 from roomcast.upstream import build_upstream
 from roomcast.upstream.demo.server import serve_demo
@@ -54,7 +54,13 @@ async def open_store(settings: Settings, stack: AsyncExitStack, clock: SystemClo
     path = Path(url.removeprefix("sqlite:///"))
     try:
         return await stack.enter_async_context(
-            open_sqlite(path, durability=settings.storage.durability, clock=clock, retention=settings.limits.retention)
+            open_sqlite(
+                path,
+                durability=settings.storage.durability,
+                clock=clock,
+                retention=settings.limits.retention,
+                space=Space(settings.limits.disk_watermark_bytes, settings.limits.disk_ballast_bytes),
+            )
         )
     except ServerError as error:
         raise StartError(str(error)) from error

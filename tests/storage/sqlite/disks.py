@@ -1,6 +1,6 @@
 """Disks for tests that can be filled and emptied.
 
-Root mounts a real one of two megabytes. Without that right, the kernel's limit on the size of
+Root mounts a real one of a few megabytes. Without that right, the kernel's limit on the size of
 files stands in: writes fail in the same place, with another error.
 """
 
@@ -52,9 +52,9 @@ class LimitedFiles:
 
 
 @contextmanager
-def small_disk(folder: Path) -> Generator[MountedDisk | LimitedFiles]:
+def small_disk(folder: Path, size: str = "2m") -> Generator[MountedDisk | LimitedFiles]:
     """The most real disk that this machine lets us have in `folder`."""
-    if _mount(folder):
+    if _mount(folder, size):
         try:
             yield MountedDisk(folder)
         finally:
@@ -67,10 +67,10 @@ def small_disk(folder: Path) -> Generator[MountedDisk | LimitedFiles]:
             disk.empty()
 
 
-def _mount(folder: Path) -> bool:
+def _mount(folder: Path, size: str) -> bool:
     if os.geteuid() != 0:
         return False
-    command = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)]
+    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
     return subprocess.run(command, check=False, capture_output=True).returncode == 0
 
 

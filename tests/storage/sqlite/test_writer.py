@@ -42,14 +42,20 @@ class Opened:
         self.connection = open_database(path)
         self.closed = threading.Event()
         self.commits_shown: list[int] = []
+        self.rooms_to_make = 0
         self.writer: Writer[Request, object] = Writer(
             self.connection,
             transact,
             path=path,
             always_sync=always_sync,
             on_committed=lambda: self.commits_shown.append(self.writer.statistics().requests),
+            make_room=self.make_room,
             on_closed=self.closed.set,
         )
+
+    def make_room(self, request: Request) -> bool:
+        self.rooms_to_make -= 1
+        return self.rooms_to_make >= 0
 
     def nodes(self) -> list[str]:
         with closing(sqlite3.connect(self.path)) as connection:
@@ -205,6 +211,15 @@ async def test_a_request_that_does_not_fit_is_told_so_and_a_smaller_one_beside_i
     limit_pages(opened.connection, more=100)
     await opened.writer.submit(large)
     assert opened.nodes() == ["after", "before"]
+
+
+async def test_a_request_for_which_room_was_made_is_tried_again_as_often_as_that_was_done(opened: Opened) -> None:
+    limit_pages(opened.connection, more=2)
+    opened.rooms_to_make = 2
+    with pytest.raises(StorageFull):
+        await opened.writer.submit(large)
+    assert opened.rooms_to_make == -1
+    assert opened.nodes() == []
 
 
 async def test_a_database_that_somebody_else_locks_is_unavailable_until_they_let_go(opened: Opened) -> None:

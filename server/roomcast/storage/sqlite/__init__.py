@@ -9,6 +9,7 @@
     tally        counting commits
     connections  the two kinds of connection, and their pragmas
     schema       tables, and how an older file becomes a newer one
+    reserve      space on the disk for what must still be written when it is full
     appending    compare-and-append, as SQL
     queries      every read, as SQL
     trimming     letting go of old events, as SQL
@@ -26,6 +27,7 @@ beside a busy loop; the same rows packed into one take twelve milliseconds.
 from __future__ import annotations
 
 from roomcast.storage.sqlite.errors import StoreInUse, StoreUnusable
+from roomcast.storage.sqlite.reserve import Space
 from roomcast.storage.sqlite.store import SqliteStore, open_sqlite
 
-__all__ = ["SqliteStore", "StoreInUse", "StoreUnusable", "open_sqlite"]
+__all__ = ["Space", "SqliteStore", "StoreInUse", "StoreUnusable", "open_sqlite"]

@@ -40,6 +40,11 @@ class Write:
     trim: Trim | None = None
     end: bool = False
 
+    @property
+    def ends(self) -> bool:
+        """Whether it ends or removes something: it is written on a full disk if at all possible."""
+        return not self.beats and all(batch.released for batch in self.batches)
+
 
 @dataclass(frozen=True, slots=True)
 class Applied:

@@ -45,6 +45,7 @@ from roomcast.storage.sqlite.lives import Beginning, begin, host_boot_id
 from roomcast.storage.sqlite.lock import locked
 from roomcast.storage.sqlite.mark import Mark, marked
 from roomcast.storage.sqlite.readers import Readers
+from roomcast.storage.sqlite.reserve import Reserve, Space, reserved
 from roomcast.storage.sqlite.schema import prepare, store_id
 from roomcast.storage.sqlite.tally import Tally
 from roomcast.storage.sqlite.trimming import Trim, exceeding
@@ -199,6 +200,7 @@ async def open_sqlite(
     readers: int = 2,
     close_timeout_s: float = 10.0,
     retention: Retention = DEFAULT_RETENTION,
+    space: Space | None = None,
     boot_id: Callable[[], str | None] = host_boot_id,
 ) -> AsyncGenerator[SqliteStore]:
     """Open the store in the file `path`, made with its folder if it is not there.
@@ -211,6 +213,7 @@ async def open_sqlite(
         close_timeout_s: How long calls under way may take at the end. The writer goes on
             after that, and keeps the folder locked until it is done or the process ends.
         retention: How much of each log is kept when it is trimmed.
+        space: What to keep of the disk for terminals, when it is full.
         boot_id: Tells one start of this machine from another.
 
     Raises:
@@ -218,15 +221,16 @@ async def open_sqlite(
         StoreUnusable: The folder or file cannot be written, or is not ours.
         StorageError: The file cannot be read now, or is damaged.
     """
-    opened = await to_thread.run_sync(_open, path, readers, clock, durability, boot_id)
+    opened = await to_thread.run_sync(_open, path, readers, clock, durability, boot_id, space)
     ages = Ages(clock)
-    tally = Tally(opened.mark, opened.beginning.commits, clock=clock, ages=ages)
+    tally = Tally(opened.mark, opened.beginning.commits, clock=clock, ages=ages, reserve=opened.reserve)
     writer = Writer(
         opened.writer,
         tally.transact,
         path=path,
         always_sync=durability == "host",
         on_committed=tally.committed,
+        make_room=tally.make_room,
         on_closed=opened.folder.close,  # and not before: as long as it may write, nobody else may
     )
     store = SqliteStore(
@@ -257,9 +261,17 @@ class _Opened:
     store_id: str
     mark: Mark
     beginning: Beginning
+    reserve: Reserve | None
 
 
-def _open(path: Path, readers: int, clock: Clock, durability: Durability, boot_id: Callable[[], str | None]) -> _Opened:
+def _open(
+    path: Path,
+    readers: int,
+    clock: Clock,
+    durability: Durability,
+    boot_id: Callable[[], str | None],
+    space: Space | None,
+) -> _Opened:
     if sqlite3.sqlite_version_info < OLDEST_SQLITE:
         needed = ".".join(map(str, OLDEST_SQLITE))
         raise StoreUnusable(path, f"SQLite {needed} or newer is needed, and this is {sqlite3.sqlite_version}")
@@ -281,6 +293,7 @@ def _open(path: Path, readers: int, clock: Clock, durability: Durability, boot_i
         writer = connect_writer(path, prepare=lambda connection: prepare(connection, path))
         opening.callback(writer.close)
         mark = folder.enter_context(marked(path))
+        reserve = folder.enter_context(reserved(path, space))
         beginning = begin(
             writer,
             mark=mark.found,
@@ -292,6 +305,6 @@ def _open(path: Path, readers: int, clock: Clock, durability: Durability, boot_i
         for _ in range(readers):
             some.append(connect_reader(path))
             opening.callback(some[-1].close)
-        opened = _Opened(folder, writer, some, store_id(writer), mark, beginning)
+        opened = _Opened(folder, writer, some, store_id(writer), mark, beginning, reserve)
         opening.pop_all()
     return opened

@@ -11,12 +11,17 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
+import structlog
+
 from roomcast.core.ports import Clock, Committed
 from roomcast.storage.retaining import Ages
 from roomcast.storage.sqlite.appending import Applied, Write, apply
 from roomcast.storage.sqlite.mark import Mark
+from roomcast.storage.sqlite.reserve import Reserve
 
 __all__ = ["Tally"]
+
+log = structlog.get_logger()
 
 
 class Tally:
@@ -27,21 +32,36 @@ class Tally:
         commits: Number of the newest commit.
         clock: Tells which receipts have expired.
         ages: Tells when events were appended.
+        reserve: Says when only what ends things is written.
     """
 
-    def __init__(self, mark: Mark, commits: int, *, clock: Clock, ages: Ages) -> None:
+    def __init__(self, mark: Mark, commits: int, *, clock: Clock, ages: Ages, reserve: Reserve | None = None) -> None:
         self._mark = mark
         self._commits = commits
         self._clock = clock
         self._ages = ages
+        self._reserve = reserve
         self._wrote_rooms = False
         mark.show(commits)
 
     def transact(self, connection: sqlite3.Connection, writes: Sequence[Write]) -> Sequence[Applied]:
-        """Write what `writes` ask for, under the next number."""
+        """Write what `writes` ask for, under the next number.
+
+        Raises:
+            StorageFull: The disk is nearly full, and some of them can wait for another time.
+        """
+        if self._reserve is not None and self._reserve.low() and not all(write.ends for write in writes):
+            raise self._reserve.refusal()
         applied = apply(connection, writes, self._clock.now_ms(), aged_ms=self._ages.now_ms(), commit=self._commits + 1)
         self._wrote_rooms = any(isinstance(outcome, Committed) for each in applied for outcome in each.outcomes)
         return applied
+
+    def make_room(self, write: Write) -> bool:
+        """The disk was full for `write`; whether there is room for it now that there was not."""
+        if self._reserve is None or not write.ends or not self._reserve.drop():
+            return False
+        log.warning("ballast_dropped")
+        return True
 
     def committed(self) -> None:
         """The transaction is in the file, and nobody has heard of it yet."""

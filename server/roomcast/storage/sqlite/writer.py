@@ -30,7 +30,7 @@ from typing import Final, Generic, TypeVar
 
 import structlog
 
-from roomcast.core.errors import StorageDamaged, StorageUnavailable
+from roomcast.core.errors import StorageDamaged, StorageFull, StorageUnavailable
 from roomcast.storage.sqlite.errors import translated
 
 __all__ = ["Writer", "WriterStatistics"]
@@ -80,6 +80,8 @@ class Writer(Generic[Request, Result]):
         path: The file, for messages.
         always_sync: Whether every commit waits for the disk.
         on_committed: Called in the thread behind each commit, before anybody is answered. Must not fail.
+        make_room: Called in the thread when the disk was full for a request that stood alone; whether
+            to try that one again.
         on_closed: Called in the thread when the connection is closed, however late that is.
     """
 
@@ -91,6 +93,7 @@ class Writer(Generic[Request, Result]):
         path: Path,
         always_sync: bool,
         on_committed: Callable[[], None],
+        make_room: Callable[[Request], bool],
         on_closed: Callable[[], None],
     ) -> None:
         self._connection = connection
@@ -98,6 +101,7 @@ class Writer(Generic[Request, Result]):
         self._path = path
         self._always_sync = always_sync
         self._on_committed = on_committed
+        self._make_room = make_room
         self._on_closed = on_closed
         self._synchronous = ""
         self._calls: SimpleQueue[_Call[Request, Result] | None] = SimpleQueue()
@@ -168,6 +172,8 @@ class Writer(Generic[Request, Result]):
         try:
             results = self._commit(group)
         except Exception as error:  # the root of this thread: whoever asked hears of it
+            if len(group) == 1 and isinstance(error, StorageFull) and self._make_room(group[0].request):
+                return self._settle(group)
             if len(group) == 1 or isinstance(error, StorageUnavailable | StorageDamaged):
                 return [(call.future, error) for call in group]
             # One must not fail the others: a smaller one may fit on the disk, and a mistake is its caller's alone.
