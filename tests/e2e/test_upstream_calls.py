@@ -150,6 +150,22 @@ async def test_U18_a_cancel_ends_the_upstream_connection_within_a_second(bench: 
         assert kinds[kinds.index("response.cancelling") :] == ["response.cancelling", "response.cancelled"]
 
 
+async def test_U18_a_cancel_while_it_waits_to_ask_again_asks_no_more(bench: Bench) -> None:
+    first = len(bench.upstream.requests)
+    bench.upstream.script(respond(429, headers={"retry-after-ms": "700"}), stream(*text_stream(bench.api, "too late")))
+    async with bench.room() as (ann, _):
+        asked = await ann.ask("lobby", "please")
+        await bench.upstream.asked(first + 1)
+        stopped = await ann.command("response.cancel", room="lobby")
+        assert stopped["result"]["status"] == "cancelling"
+        done = await ann.ending(asked["response_id"], timeout_s=5)
+        assert (done["type"], ann.text(asked["response_id"])) == ("response.cancelled", "")
+        again = await ann.ask("lobby", "and now?")  # the second script is still to come
+        await ann.ending(again["response_id"])
+        assert ann.text(again["response_id"]) == "too late"
+    assert len(bench.upstream.requests[first:]) == 2
+
+
 async def test_U19_an_answer_goes_on_when_everybody_has_left(bench: Bench) -> None:
     begun = text_stream(bench.api, "All ", "alone.")
     bench.upstream.script(stream(*begun[:-4], Pause(0.3), *begun[-4:]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 from collections.abc import AsyncGenerator, Callable
@@ -64,6 +65,26 @@ async def test_replies_that_wait_for_their_snapshot_count_as_commands_under_way(
             assert pump.outbox.statistics().frames <= 8
             heard = [await to_thread.run_sync(partial(peer.until_type, "reply", id=f"j{n}")) for n in range(30)]
             assert all(reply["ok"] for reply in heard), "what waited outside is answered when it reads on"
+
+
+async def test_connections_that_came_and_went_leave_no_task(tmp_path: Path) -> None:
+    async with a_house(tmp_path) as running:
+        port = int(running.url.rpartition(":")[2])
+
+        def come_and_go(number: int) -> None:
+            with RawPeer.upgraded(port, member=f"m{number}") as peer:
+                assert peer.reply("room.join", room="lobby")["ok"]
+                peer.command("history.list", room="lobby")
+                (peer.reset, peer.half_close, lambda: peer.frame(BINARY, b"x"))[number % 3]()
+
+        await to_thread.run_sync(come_and_go, 0)
+        await eventually(lambda: not running.wheel.connections)
+        before = {task.get_name() for task in asyncio.all_tasks()}
+        for number in range(30):
+            await to_thread.run_sync(come_and_go, number)
+        await eventually(lambda: not running.wheel.connections)
+        await eventually(lambda: {task.get_name() for task in asyncio.all_tasks()} <= before)
+        assert running.desk.fanout(running.hub.room("lobby")).subscribers == set()
 
 
 # ---- on virtual time, over a transport in memory ---------------------------------------------
