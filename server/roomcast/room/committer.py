@@ -98,6 +98,7 @@ class Committer:
         self._dirty: dict[Room, None] = {}
         self._work = anyio.Event()
         self._failures = 0
+        self._quarantined: set[str] = set()
 
     def wake(self, room: Room) -> None:
         """Something waits in `room`."""
@@ -310,10 +311,20 @@ class Committer:
         except StorageError as error:
             await self._fail([(room, room.take())], error)
             return False
+        except Exception as error:  # whatever a row that is not as we wrote it does to the fold: only its room pays
+            await self._quarantine(room, error)
+            return False
         epoch, floor = (head.epoch, head.floor) if head else (self._new_id("ep"), 0)
         room.stand(epoch, state, records, floor)
         room.since_checkpoint = state.seq - since_checkpoint
         return True
+
+    async def _quarantine(self, room: Room, error: Exception) -> None:
+        """Refuse everything in a room whose rows do not decode; the others go on."""
+        if room.name not in self._quarantined:
+            self._quarantined.add(room.name)
+            log.error("room_quarantined", room=room.name, error=type(error).__name__)
+        await self._fail([(room, room.take())], StorageDamaged(f"room {room.name}: what is stored does not decode"))
 
     def _observe(self, appends: Sequence[Append], took_s: float) -> None:
         self._observer.time("roomcast_commit_seconds", took_s)
