@@ -15,10 +15,11 @@ from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from roomcast.core.batch import Batch, Rulebook
-from roomcast.core.commands import MessageCreate, ResponseCancel, ResponseCreate, RoomCommand
+from roomcast.core.commands import MessageCreate, QueueUpdate, ResponseCancel, ResponseCreate, RoomCommand
+from roomcast.core.deadlines import ORPHANED
 from roomcast.core.errors import Refusal, UpstreamError
 from roomcast.core.events import Cursor, JsonObject, Record, decode_event, encode_events
-from roomcast.core.intents import Commanded, CutShort, Ended, Ending, HungUp, Intent, Produced, Recovered
+from roomcast.core.intents import Commanded, CutShort, Due, Ended, Ending, HungUp, Intent, Produced, Recovered
 from roomcast.core.limits import Limits
 from roomcast.core.ports import Finish
 from roomcast.core.profile import Profile
@@ -48,9 +49,9 @@ ENDINGS: list[Ending] = [
     HungUp(5),
 ]
 BATCH = st.integers(1, 6)
-ON_BUSY = st.sampled_from([None, None, "enqueue", "reject"])
+ON_BUSY = st.sampled_from([None, None, "enqueue", "reject", "interrupt", "latest", "merge", "debounce"])
 WAIT = st.sampled_from([False, False, True])
-OnBusy = Literal["enqueue", "reject"] | None
+OnBusy = Literal["enqueue", "reject", "interrupt", "latest", "merge", "debounce"] | None
 Respond = Literal["auto", "never"]
 
 
@@ -155,6 +156,24 @@ class RoomMachine(RuleBasedStateMachine):
         named = None if response_id is None else (response_id,)
         self.waiting.append(Recovered(cause, named, start_next=goes_on))
 
+    @rule(pick=st.none() | PICK, wait=WAIT)
+    def something_is_due(self, pick: int | None, *, wait: bool) -> None:
+        named = [*self.state.deadlines, "quiet:resp_1"]
+        self.waiting.append(Due(ORPHANED if pick is None else named[pick % len(named)]))
+        self.commit_all(unless=wait)
+
+    @rule(who=WHO, pick=PICK, text=st.none() | TEXT, position=st.none() | st.integers(1, 4), wait=WAIT)
+    def somebody_changes_the_line(
+        self, who: Member, pick: int, text: str | None, position: int | None, *, wait: bool
+    ) -> None:
+        response_id = self.some_response(pick) or "resp_gone"
+        remove = text is None and position is None
+        change = QueueUpdate(
+            id="c", room="lobby", response_id=response_id, content=text, position=position, remove=remove
+        )
+        self.command(change, who)
+        self.commit_all(unless=wait)
+
     # -- what becomes of them ---------------------------------------------------------------------
 
     @precondition(lambda self: self.waiting)
@@ -243,6 +262,7 @@ class RoomMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         """Everything comes to rest, and everybody has everything."""
         for _ in range(10 + LIMITS.queue_length):
+            self.waiting += [Due(name) for name in self.state.deadlines]
             self.waiting.append(Recovered("restart", ()))  # gives up nothing, and starts what waits
             self.commit_all()
             for running in self.state.running:
