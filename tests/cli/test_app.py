@@ -15,7 +15,7 @@ from tests.cli.program import environment, roomcast
 
 pytestmark = pytest.mark.anyio
 
-VERBS = ("serve", "chat", "watch", "send", "rooms", "config")
+VERBS = ("serve", "chat", "watch", "send", "rooms", "backup", "restore", "config")
 
 
 def helped(*verb: str) -> str:
@@ -34,10 +34,12 @@ async def test_the_program_tells_its_version_which_is_that_of_the_package() -> N
 def test_the_help_names_every_verb_and_no_other() -> None:
     text = helped()
     assert all(f"│ {verb} " in text or f" {verb} " in text for verb in VERBS)
-    assert not any(f"│ {later} " in text for later in ("backup", "restore", "bench"))
+    assert not any(f"│ {later} " in text for later in ("bench", "export"))
 
 
-@pytest.mark.parametrize("verb", [("serve",), ("chat",), ("watch",), ("send",), ("rooms",), ("config", "show")])
+@pytest.mark.parametrize(
+    "verb", [("serve",), ("chat",), ("watch",), ("send",), ("rooms",), ("backup",), ("restore",), ("config", "show")]
+)
 def test_the_help_of_each_verb_teaches_by_example(verb: tuple[str, ...]) -> None:
     before, _, examples = helped(*verb).partition("For example:")
     assert before

@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from roomcast.cli import chat, config, rooms, send, serve, watch
+from roomcast.cli import backup, chat, config, restore, rooms, send, serve, watch
 
 __all__ = ["main"]
 
@@ -62,6 +62,8 @@ _add(
     "git diff | roomcast send review - --wait",
 )
 _add(rooms.rooms, "roomcast rooms", "roomcast rooms --json | jq -r .name")
+_add(backup.backup, "roomcast backup roomcast-2026-11-22.db", "roomcast backup --data /var/lib/roomcast copy.db")
+_add(restore.restore, "roomcast restore roomcast-2026-11-22.db")
 app.add_typer(config.config, name="config")
 
 

@@ -16,7 +16,7 @@ from typing import Protocol
 from roomcast.core.ports import Archive, EventLog, Leases, Rooms
 from roomcast.storage.memory import MemoryStore, open_memory
 from roomcast.storage.retaining import keep_trimming
-from roomcast.storage.sqlite import Space, SqliteStore, StoreInUse, StoreUnusable, open_sqlite
+from roomcast.storage.sqlite import Space, SqliteStore, StoreInUse, StoreUnusable, back_up, open_sqlite, restore
 
 __all__ = [
     "MemoryStore",
@@ -25,9 +25,11 @@ __all__ = [
     "Store",
     "StoreInUse",
     "StoreUnusable",
+    "back_up",
     "keep_trimming",
     "open_memory",
     "open_sqlite",
+    "restore",
 ]
 
 

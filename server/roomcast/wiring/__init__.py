@@ -2,6 +2,7 @@
 
 outside   what is opened: the store, the model service, the port, the clocks
 house     a running server, and how it is drained
+copies    backups of the store
 here      a process around it: logging, signals, the exit status
 """
 
@@ -17,10 +18,11 @@ import anyio
 
 from roomcast.core.settings import Settings
 from roomcast.observe import logging as logs
+from roomcast.wiring.copies import back_up_store, restore_store
 from roomcast.wiring.house import House, house
 from roomcast.wiring.outside import StartError, new_id
 
-__all__ = ["House", "StartError", "house", "new_id", "run"]
+__all__ = ["House", "StartError", "back_up_store", "house", "new_id", "restore_store", "run"]
 
 SWITCH_INTERVAL_S = 0.0005
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from time import monotonic, time_ns
 
-from roomcast.core.errors import ServerError
+from roomcast.core.errors import ServerError, StorageDamaged
 from roomcast.core.ids import ENTROPY_BYTES, make_id
 from roomcast.core.ports import Upstream
 from roomcast.core.settings import Secret, Settings
@@ -62,6 +62,8 @@ async def open_store(settings: Settings, stack: AsyncExitStack, clock: SystemClo
                 space=Space(settings.limits.disk_watermark_bytes, settings.limits.disk_ballast_bytes),
             )
         )
+    except StorageDamaged as error:
+        raise StartError(f"{error}; put a backup in its place: roomcast restore FILE") from error
     except ServerError as error:
         raise StartError(str(error)) from error
 

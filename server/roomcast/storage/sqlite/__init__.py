@@ -15,6 +15,7 @@
     trimming     letting go of old events, as SQL
     writer       the thread that commits, in groups
     readers      the connections that read, in worker threads
+    copies       backups, and putting one back
     errors       SQLite's errors in our words
     store        all of it together
 
@@ -26,8 +27,9 @@ beside a busy loop; the same rows packed into one take twelve milliseconds.
 
 from __future__ import annotations
 
+from roomcast.storage.sqlite.copies import back_up, restore
 from roomcast.storage.sqlite.errors import StoreInUse, StoreUnusable
 from roomcast.storage.sqlite.reserve import Space
 from roomcast.storage.sqlite.store import SqliteStore, open_sqlite
 
-__all__ = ["Space", "SqliteStore", "StoreInUse", "StoreUnusable", "open_sqlite"]
+__all__ = ["Space", "SqliteStore", "StoreInUse", "StoreUnusable", "back_up", "open_sqlite", "restore"]
