@@ -74,7 +74,7 @@ class Tokens:
         Raises:
             ValueError: The file is not the table.
         """
-        self._encoding = await anyio.to_thread.run_sync(_read_o200k)
+        self._encoding = await anyio.to_thread.run_sync(_read_o200k, abandon_on_cancel=True)
 
     def count(self, text: str) -> int:
         """Tokens in `text`, at most a few milliseconds' worth of it being looked at."""
