@@ -269,6 +269,7 @@ def test_a_merge_of_a_merge_holds_all_prompts_once() -> None:
     room.ask(parent_id="msg_2")
     room.say("three", on_busy="merge")
     assert room.response("resp_5").merged == ("msg_2", "msg_3")
+    assert RoomState.load(room.state.dump()).responses["resp_5"].merged == ("msg_2", "msg_3"), "also after a restart"
     assert line(room) == ["three"]
 
 

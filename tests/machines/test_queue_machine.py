@@ -6,6 +6,7 @@ order it is shown in, and what the model is told for a response is its own promp
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import hypothesis.strategies as st
@@ -28,8 +29,9 @@ from tests.support.reference import audit_log
 MO = Member("mod", "Mo", Role.MODERATOR)
 WHO = st.sampled_from([ANN, BOB, MO])
 PICK = st.integers(0, 5)
+RARELY = st.sampled_from([False, False, False, False, True])
 POLICIES = ["enqueue", "reject", "interrupt", "latest", "merge", "debounce"]
-POLICY = st.none() | st.sampled_from(POLICIES)
+POLICY = st.sampled_from([None, None, *["enqueue"] * 6, *POLICIES])
 QUEUE_LENGTH = 4
 
 
@@ -43,11 +45,17 @@ class QueueMachine(RuleBasedStateMachine):
         self.told: dict[str, str] = {}
         self.heard = 0
 
-    @initialize(policy=st.sampled_from(POLICIES))
-    def somebody_asks(self, policy: str) -> None:
+    @initialize(policy=st.sampled_from(POLICIES), who=st.lists(WHO, min_size=2, max_size=QUEUE_LENGTH))
+    def somebody_asks_and_others_wait(self, policy: str, who: list[Member]) -> None:
+        self.room.rulebook = replace(self.room.rulebook, on_busy=policy)
         self.say(ANN, None, "auto")
-        self.room.state.settings["on_busy"] = policy
-        self.room.log[0]["settings"]["on_busy"] = policy
+        for one in who:
+            self.say(one, "enqueue", "auto")
+
+    @rule(talk=st.lists(st.tuples(WHO, POLICY), min_size=2, max_size=4))
+    def everybody_talks(self, talk: list[tuple[Member, Any]]) -> None:
+        for who, policy in talk:
+            self.say(who, policy, "auto")
 
     @rule(who=WHO, policy=POLICY, respond=st.sampled_from(["auto", "auto", "auto", "never"]))
     def somebody_says_something(self, who: Member, policy: Any, respond: Any) -> None:
@@ -57,7 +65,7 @@ class QueueMachine(RuleBasedStateMachine):
     def somebody_cancels(self, who: Member, pick: int) -> None:
         self.send(who, ResponseCancel(id="c", room="lobby", response_id=self.some(pick)))
 
-    @rule(who=WHO, pick=PICK, differently=st.booleans(), position=st.none() | st.integers(1, 5), remove=st.booleans())
+    @rule(who=WHO, pick=PICK, differently=st.booleans(), position=st.none() | st.integers(1, 5), remove=RARELY)
     def somebody_changes_the_line(
         self, who: Member, pick: int, position: int | None, *, differently: bool, remove: bool
     ) -> None:
@@ -95,18 +103,19 @@ class QueueMachine(RuleBasedStateMachine):
         named = list(self.room.state.deadlines)
         self.room.decide(Due(named[pick % len(named)]))
 
-    @rule(name=st.sampled_from(["quiet:resp_1", "quiet:nobody", ORPHANED]))
+    @rule(name=st.sampled_from([*["quiet:resp_1", "quiet:nobody"] * 3, ORPHANED]))
     def a_timer_says_what_is_no_longer_due_or_nobody_watches(self, name: str) -> None:
         before = len(self.room.log)
         self.room.decide(Due(name))
         assert name == ORPHANED or self.room.log[before:] == []
 
-    @rule(saved=st.booleans())
-    def the_process_ends_and_another_takes_over(self, *, saved: bool) -> None:
+    @rule(saved=st.booleans(), lost=RARELY)
+    def the_room_is_loaded_anew_perhaps_by_another_process(self, *, saved: bool, lost: bool) -> None:
         state = RoomState.load(self.room.state.dump()) if saved else self.room.refolded()
         assert state.dump() == self.room.state.dump()
         self.room.state = state
-        self.room.decide(Recovered("restart"))
+        if lost:
+            self.room.decide(Recovered("restart"))
 
     # -- what always holds ------------------------------------------------------------------------
 

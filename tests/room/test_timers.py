@@ -45,7 +45,7 @@ def test_a_burst_is_answered_once_when_it_has_been_quiet_for_a_while() -> None:
 
 def test_quiet_is_waited_for_anew_after_a_restart() -> None:
     async def scenario() -> None:
-        async with a_rig(["a", 500.0], rulebook=DEBOUNCED) as rig:
+        async with a_rig(said("a", 0.5), rulebook=DEBOUNCED) as rig:  # nothing runs then, so nothing is committed
             ann = rig.viewer("ann")
             await ann.ask("lobby", "one")
             waits = await ann.ask("lobby", "two")
