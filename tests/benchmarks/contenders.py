@@ -43,7 +43,7 @@ SETTINGS = {
     # All viewers come from one address, thousands of them again and again.
     "ROOMCAST_LIMITS__HANDSHAKES_PER_ADDRESS_BURST": "1000000",
 }
-SETTLED_FOR_S = 1.0
+SETTLED_FOR_S = 0.7
 SETTLE_TIMEOUT_S = 20.0
 
 

@@ -13,8 +13,8 @@ from tests.benchmarks.report import Figure
 __all__ = ["measure"]
 
 VIEWERS = 5_000
-SETTLE = ("-x", "2.5", "-d", "0")
-"""Longer than the presence that follows the last join."""
+SETTLE = ("-x", "2", "-d", "0")
+"""Longer than it takes the presence that follows the last join."""
 
 
 def measure(plan: Plan) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from time import monotonic, time_ns
@@ -15,11 +17,12 @@ from roomcast.core.profile import Profile
 from roomcast.core.room_state import RoomState
 from roomcast.core.rules import decide
 from roomcast.core.session import Member, Role
-from roomcast.storage import Store, open_sqlite
+from roomcast.storage import open_sqlite
 
 __all__ = ["fill"]
 
 ROOMS = 20
+PATTERN, EPOCH = "the-pattern", "ep_bench"
 EVENTS_AN_ANSWER = 1_000
 UNFINISHED = 3
 ANN = Member("ann", "Ann", Role.OWNER)
@@ -43,29 +46,40 @@ def new_id(prefix: str) -> str:
 
 async def fill(path: Path, events: int) -> None:
     """Make rooms with `events` events together; in some of them the last answer never ended."""
+    patterns = {finished: list(_appends(events // ROOMS, finished=finished)) for finished in (True, False)}
     async with open_sqlite(path, durability="process", clock=Clock()) as store:
         for number in range(ROOMS):
-            await _fill_room(store, f"room-{number}", events // ROOMS, finished=number >= UNFINISHED)
+            for pattern in patterns[number >= UNFINISHED]:
+                [outcome] = await store.append([_renamed(pattern, f"room-{number}")])
+                assert isinstance(outcome, Committed), outcome
 
 
-async def _fill_room(store: Store, room: str, events: int, *, finished: bool) -> None:
+def _appends(events: int, *, finished: bool) -> Iterator[Append]:
+    """What fills the room `PATTERN`, an answer at a time."""
     rulebook = Rulebook(profiles={"default": Profile(name="default", model="bench")}, model="bench")
-    state, epoch = RoomState(room), new_id("ep")
+    state = RoomState(PATTERN)
     while state.seq < events:
+        is_last = state.seq + EVENTS_AN_ANSWER >= events
         batch = Batch(state, rulebook, Clock().now_ms())
-        _answer(batch, finished=finished or state.seq + EVENTS_AN_ANSWER < events)
-        append = Append(
-            room,
-            epoch,
+        _answer(batch, finished=finished or not is_last)
+        yield Append(
+            PATTERN,
+            EPOCH,
             batch.base_seq,
             encode_events(batch.events),
-            checkpoint=batch.state.dump() if state.seq + EVENTS_AN_ANSWER < events else None,
+            checkpoint=None if is_last else batch.state.dump(),
             unfinished=batch.state.unfinished,
             title=batch.state.title,
         )
-        [outcome] = await store.append([append])
-        assert isinstance(outcome, Committed), outcome
         state = batch.state
+
+
+def _renamed(pattern: Append, room: str) -> Append:
+    """The same in another room: deciding it all again would take longer than storing it."""
+    old, new = PATTERN.encode(), room.encode()
+    records = [record._replace(data=record.data.replace(old, new)) for record in pattern.records]
+    checkpoint = pattern.checkpoint and pattern.checkpoint.replace(old, new)
+    return replace(pattern, room=room, records=records, checkpoint=checkpoint, title=room)
 
 
 def _answer(batch: Batch, *, finished: bool) -> None:
