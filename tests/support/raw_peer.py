@@ -11,6 +11,7 @@ within `PATIENCE_S`, or the test fails.
 from __future__ import annotations
 
 import json
+import os
 import socket
 import struct
 from collections.abc import Iterable
@@ -91,6 +92,7 @@ class RawPeer:
         self.heard: list[Heard] = []
         self._buffer = bytearray()
         self._sent = 0
+        self._salt = os.urandom(6).hex()  # an id must never repeat for a member
 
     @classmethod
     def upgraded(
@@ -130,7 +132,7 @@ class RawPeer:
     def command(self, kind: str, **fields: Any) -> str:
         """Send a command; returns its id."""
         self._sent += 1
-        command_id: str = fields.pop("id", None) or f"c{id(self)}-{self._sent}"
+        command_id: str = fields.pop("id", None) or f"c{self._salt}-{self._sent}"
         self.text(json.dumps({"type": kind, "id": command_id, **fields}, ensure_ascii=False))
         return command_id
 
