@@ -38,7 +38,7 @@ setup: $(VENV)/.installed-dev ## make .venv with everything for development
 	@echo 'ready: $(BIN)'
 
 .PHONY: test
-test: $(VENV)/.installed-dev browser ## run the tests (ARGS= goes to pytest)
+test: $(VENV)/.installed-dev browser curl ## run the tests (ARGS= goes to pytest)
 	@$(BIN)/python -m pytest $(ARGS)
 
 .PHONY: check
@@ -63,8 +63,8 @@ bench: $(VENV)/.installed-dev ## measure; compare with the baseline in the repos
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
 
 .PHONY: soak
-soak: $(VENV)/.installed-dev ## run for long and watch memory, tasks and descriptors
-	@$(BIN)/python -m tests.soak $(ARGS)
+soak: $(VENV)/.installed-dev ## churn for MINUTES= with the auditor on; watch memory and descriptors
+	@$(BIN)/python -m tests.soak $(if $(MINUTES),--minutes $(MINUTES)) $(ARGS)
 
 .PHONY: lock
 lock: $(VENV)/.installed-dev ## choose versions anew and write requirements/*.txt (needs the network)
@@ -129,4 +129,16 @@ browser:
 	else \
 	  echo 'NOTE: no Chromium found, so the tests marked "browser" will be skipped.'; \
 	  echo '      To run them: sudo apt-get install chromium (or your system'\''s way), then make test again.'; \
+	fi
+
+# One example is written for curl.
+.PHONY: curl
+curl:
+	@if command -v curl >/dev/null 2>&1; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
+	  echo 'installing curl for the test of its example'; \
+	  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends curl; } </dev/null >/dev/null \
+	    || echo 'NOTE: curl could not be installed, so the test of its example will be skipped.'; \
+	else \
+	  echo 'NOTE: no curl found, so the test of its example will be skipped.'; \
 	fi
