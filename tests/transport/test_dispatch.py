@@ -105,6 +105,18 @@ def test_history_is_newest_first_and_pages_by_item() -> None:
     virtual_time.run(scenario())
 
 
+def test_a_page_of_history_is_no_longer_than_the_server_says() -> None:
+    async def scenario() -> None:
+        async with a_rig(limits=Limits(history_page_items=2)) as rig:
+            ann = rig.viewer("ann")
+            for index in range(5):
+                await ann.ask("lobby", str(index), respond="never")
+            page = (await ann.command("history.list", "lobby", limit=50))["result"]
+            assert (len(page["items"]), page["has_more"]) == (2, True)
+
+    virtual_time.run(scenario())
+
+
 def test_a_page_of_history_is_bounded_in_bytes() -> None:
     async def scenario() -> None:
         async with a_rig(limits=Limits(snapshot_items_bytes=1_000)) as rig:

@@ -60,11 +60,9 @@ class Limits:
     checkpoint_events: int = 1_000
     queue_length: int = 32
     members_listed: int = 200
-    presence_interval_s: float = 1.0
     presence_state_bytes: int = 1 * KIB
     head_interval_s: float = 15.0
     idle_room_s: float = 60.0
-    title_characters: int = 200
     name_characters: int = 64
 
     # the store

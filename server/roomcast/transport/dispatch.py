@@ -193,6 +193,7 @@ class Dispatch:
         try:
             if not await self.hub.exists(room):
                 raise Refusal("room_not_found", "there is no such room", param="room")
+            limit = min(limit, self._limits.history_page_items)
             found = await self._archive.items(room, before, limit + 1)
         except StorageError:
             raise Refusal("unavailable", "the store does not answer; try again", retry_after_ms=1_000) from None
