@@ -70,7 +70,8 @@ class Contender:
         """Options that tell `crowd` where this server is and how to join and ask."""
         where = ["-p", str(self.port), "-k", str(self.pid), "-c", str(self.core), "-n", str(viewers), "-L", self.name]
         speaks = ["-j", JOIN.format(room=room), "-a", ASK.format(room=room)]
-        return [*where, *speaks] if self.name == "roomcast" else where
+        # A peer asks once; ours asks again when an answer is as long as it may be.
+        return [*where, *speaks] if self.name == "roomcast" else [*where, "-b", str(2**40)]
 
 
 @contextmanager

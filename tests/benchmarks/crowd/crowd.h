@@ -6,9 +6,10 @@
  *     measure.c   latency histogram, CPU and memory of the server from /proc
  *     main.c      options, phases, report
  *
- * A token is "@MICROSECONDS " and filling, in JSON that needs no escapes. A delivery is one token seen by one
- * viewer. Each viewer checks that `seq` is covered without a hole and adds up its tokens and their stamps, so
- * a lost, repeated or swapped token shows at the end; viewer 0 also compares the text byte by byte (a hash).
+ * A token is "@STAMP " (microseconds, in base 32: as long as a word of English) and filling, without anything that
+ * JSON escapes. A delivery is one token seen by one viewer. Each viewer checks that `seq` is covered without a hole
+ * and adds up its tokens and their stamps, so a lost, repeated or swapped token shows at the end; viewer 0 also
+ * compares the text byte by byte (a hash).
  */
 #ifndef CROWD_H
 #define CROWD_H
@@ -18,6 +19,9 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <sys/epoll.h>
+
+#define STAMP_DIGITS "0123456789abcdefghijklmnopqrstuv"
+enum { STAMP_BASE = 32 };
 
 enum kind { KIND_LISTENER, KIND_MODEL, KIND_TIMER, KIND_VIEWER };
 

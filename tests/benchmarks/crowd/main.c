@@ -15,7 +15,7 @@ enum { EVENTS = 1024, JOIN_TIMEOUT_US = 90000000, FINISH_TIMEOUT_US = 10000000, 
 
 struct options options = {
     .server_port = 0, .model_fd = -1, .viewers = 100, .handshakes = 128, .warm_s = 0.5, .window_s = 2, .settle_s = 0.5,
-    .answer_bytes = 700 << 10, .own_core = 1, .path = "/v1/ws", .label = "",
+    .answer_bytes = 900 << 10, .own_core = 1, .path = "/v1/ws", .label = "",
 };
 struct counts counts = {.text_hash = 1469598103934665603u, .witness_hash = 1469598103934665603u};
 struct viewer *viewers;

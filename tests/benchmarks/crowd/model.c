@@ -90,10 +90,21 @@ void model_event(uint32_t events) {
     if (events & EPOLLOUT) model_flush();
 }
 
+static int stamp_text(char *text, uint64_t stamp) {
+    char digits[16];
+    int count = 0, length = 0;
+    do digits[count++] = STAMP_DIGITS[stamp % STAMP_BASE];
+    while (stamp /= STAMP_BASE);
+    text[length++] = '@';
+    while (count) text[length++] = digits[--count];
+    text[length++] = ' ';
+    return length;
+}
+
 static void put_token(void) {
     char text[4200], event[4600];
     uint64_t stamp = now_us();
-    int length = snprintf(text, sizeof text, "@%lu ", (unsigned long)stamp);
+    int length = stamp_text(text, stamp);
     if (options.token_bytes > length) {
         memcpy(text + length, filling, options.token_bytes - length);
         length = options.token_bytes;

@@ -107,7 +107,7 @@ static void hear_tokens(struct viewer *viewer, const char *text, size_t length, 
     const char *end = text + length, *at = text;
     while ((at = memchr(at, '@', end - at))) {
         uint64_t stamp = 0;
-        for (at++; at < end && *at >= '0' && *at <= '9'; at++) stamp = stamp * 10 + (*at - '0');
+        for (at++; at < end && *at != ' '; at++) stamp = stamp * STAMP_BASE + (*at <= '9' ? *at - '0' : *at - 'a' + 10);
         viewer->tokens++;
         viewer->stamps += stamp;
         counts.seen += !viewer->stalls;
