@@ -211,6 +211,7 @@ static void read_viewer(struct viewer *viewer) {
         if (left) memcpy(viewer->rest, incoming + at, left);
         else { free(viewer->rest); viewer->rest = NULL; }
         viewer->rest_bytes = left;
+        if (got < READ_BYTES) return;   /* that was all; what comes next is a new event */
     }
 }
 
