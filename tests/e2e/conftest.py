@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import anyio
 import orjson
@@ -18,11 +19,11 @@ from tests.support.wire_client import WireClient, wire_client
 KEY = "sk-canary-key-0123456789abcdef"
 WORDS = "canary words of the vendor"
 HASTY = {
-    "ROOMCAST_UPSTREAM__FIRST_OUTPUT_TIMEOUT_S": "1",
-    "ROOMCAST_UPSTREAM__IDLE_TIMEOUT_S": "1",
-    "ROOMCAST_UPSTREAM__TOTAL_TIMEOUT_S": "2.5",
-    "OPENAI_API_KEY": KEY,
+    "ROOMCAST_UPSTREAM__FIRST_OUTPUT_TIMEOUT_S": "2.5",
+    "ROOMCAST_UPSTREAM__IDLE_TIMEOUT_S": "2.5",
+    "ROOMCAST_UPSTREAM__TOTAL_TIMEOUT_S": "5",
 }
+"""For what is about time. All else keeps the defaults: a busy machine must not turn its faults into silence."""
 
 
 @dataclass(frozen=True)
@@ -59,13 +60,32 @@ class Bench:
             assert canary not in text.replace("gpt-theirs", ""), canary
 
 
-@pytest.fixture(scope="module", params=["responses", "chat_completions"])
-async def bench(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Bench]:
-    """One for each of the two APIs; unharmed at the end."""
+@asynccontextmanager
+async def _serving(api: str, data: Path, settings: Mapping[str, str]) -> AsyncGenerator[Bench]:
+    """A server in front of a model service; unharmed at the end."""
     async with HostileUpstream() as upstream:
-        settings = {**HASTY, "OPENAI_BASE_URL": upstream.base_url, "ROOMCAST_UPSTREAM__API": str(request.param)}
-        with roomcast_server(tmp_path_factory.mktemp("bench"), environ=settings) as server:
-            found = Bench(str(request.param), server, upstream)
+        environ = {
+            **settings,
+            "OPENAI_API_KEY": KEY,
+            "OPENAI_BASE_URL": upstream.base_url,
+            "ROOMCAST_UPSTREAM__API": api,
+        }
+        with roomcast_server(data, environ=environ) as server:
+            found = Bench(api, server, upstream)
             yield found
             await anyio.to_thread.run_sync(assert_unharmed, server)
             found.assert_silent_about_the_vendor(server.log.read_text())
+
+
+@pytest.fixture(scope="module", params=["responses", "chat_completions"])
+async def bench(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Bench]:
+    """One for each of the two APIs."""
+    async with _serving(str(request.param), tmp_path_factory.mktemp("bench"), {}) as found:
+        yield found
+
+
+@pytest.fixture(scope="module", params=["responses", "chat_completions"])
+async def hasty(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Bench]:
+    """One for each of the two APIs, that does not wait for long."""
+    async with _serving(str(request.param), tmp_path_factory.mktemp("hasty"), HASTY) as found:
+        yield found
