@@ -17,22 +17,15 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
 import anyio
-import orjson
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TimeRemainingColumn
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed
 
-from roomcast.core.log import Events
-from roomcast.storage import open_sqlite
-from roomcast.wiring.outside import SystemClock
-from tests.support.auditor import DISCONNECTED, audit_viewer
 from tests.support.memory import MIB, descriptors, rss_bytes
-from tests.support.reference import Json, audit_log
+from tests.support.reference import audit_log
 from tests.support.server import Server, roomcast_server
+from tests.support.visitor import Visitor, audit, stored
 from tests.support.wire_client import wire_client
 
 ROOMS, VISITORS_PER_ROOM = 4, 12
@@ -41,54 +34,14 @@ SETTINGS = {
     "ROOMCAST_LIMITS__RETAIN_EVENTS": "10000000",  # the auditor wants the whole log
     "ROOMCAST_LIMITS__RETAIN_BYTES": str(2**30),
 }
-BREAK = orjson.dumps(DISCONNECTED)
 
 
-class Visitor:
-    """Comes and goes in one room, and keeps every frame of both ways."""
-
-    def __init__(self, server: Server, room: str, name: str, dice: random.Random) -> None:
-        self.room = room
-        self.transcript: list[bytes] = []
-        self._url = f"{server.ws_url}?member={name}"
-        self._name = name
-        self._dice = dice
-        self._cursor: Json | None = None
-        self._joins = 0
-
-    async def visit(self, until_s: float) -> None:
-        """Come and go until the time is over."""
-        while time.monotonic() < until_s:
-            if self.transcript:
-                self.transcript.append(BREAK)
-            try:
-                async with connect(self._url, compression=None, max_size=None, proxy=None) as connection:
-                    await self._join(connection)
-                    stay_s = min(self._dice.uniform(0.5, 30), max(0.0, until_s - time.monotonic()))
-                    with anyio.move_on_after(stay_s):
-                        async for frame in connection:
-                            self._take(frame if isinstance(frame, bytes) else frame.encode())
-                    connection.transport.abort()
-            except (ConnectionClosed, OSError):
-                pass
-            await anyio.sleep(self._dice.uniform(0, 1))
-
-    async def _join(self, connection: ClientConnection) -> None:
-        self._joins += 1
-        command = {"type": "room.join", "id": f"{self._name}-{self._joins}", "room": self.room, "after": self._cursor}
-        frame = orjson.dumps({name: value for name, value in command.items() if value is not None})
-        self.transcript.append(frame)
-        await connection.send(frame, text=True)
-
-    def _take(self, frame: bytes) -> None:
-        self.transcript.append(frame)
-        got: Json = orjson.loads(frame)
-        if got["type"] == "reply":
-            self._cursor = {"epoch": got["result"]["epoch"], "seq": got["result"]["seq"]}
-        elif got["type"] == "room.reset":
-            self._cursor = {"epoch": got["epoch"], "seq": got["seq"]}
-        elif "at" in got and self._cursor is not None:
-            self._cursor["seq"] = got["seq"]
+async def come_and_go(visitor: Visitor, dice: random.Random, until_s: float) -> None:
+    """Come and go until the time is over."""
+    while time.monotonic() < until_s:
+        with anyio.move_on_after(min(dice.uniform(0.5, 30), max(0.0, until_s - time.monotonic()))):
+            await visitor.visit()
+        await anyio.sleep(dice.uniform(0, 1))
 
 
 async def ask(server: Server, room: str, dice: random.Random, until_s: float) -> None:
@@ -111,7 +64,7 @@ async def live(server: Server, visitors: list[Visitor], minutes: float, seed: in
     samples: list[tuple[int, int]] = []
     async with anyio.create_task_group() as tasks:
         for visitor in visitors:
-            tasks.start_soon(visitor.visit, until_s)
+            tasks.start_soon(come_and_go, visitor, random.Random(f"{seed} {visitor.name}"), until_s)
         for room in sorted({visitor.room for visitor in visitors}):
             tasks.start_soon(ask, server, room, random.Random(f"{seed} {room}"), until_s)
         with Progress("soaking", BarColumn(), TimeRemainingColumn(), console=Console(stderr=True)) as progress:
@@ -123,18 +76,6 @@ async def live(server: Server, visitors: list[Visitor], minutes: float, seed: in
     return samples
 
 
-async def stored(folder: Path, room: str) -> list[Json]:
-    """The room's whole log, after the server is gone."""
-    log: list[Json] = []
-    async with open_sqlite(folder / "roomcast.db", clock=SystemClock()) as store:
-        while True:
-            read = await store.read(room, len(log), 10_000)
-            assert isinstance(read, Events)
-            if not read.records:
-                return log
-            log += [orjson.loads(record.data) for record in read.records]
-
-
 async def soak(minutes: float, seed: int, folder: Path) -> int:
     """Run, audit, report; returns the exit status."""
     findings: list[str] = []
@@ -142,7 +83,7 @@ async def soak(minutes: float, seed: int, folder: Path) -> int:
         names = [
             (f"room-{room}", f"visitor-{room}-{number}") for room in range(ROOMS) for number in range(VISITORS_PER_ROOM)
         ]
-        visitors = [Visitor(server, room, name, random.Random(f"{seed} {name}")) for room, name in names]
+        visitors = [Visitor(server.port, room, name) for room, name in names]
         samples = await live(server, visitors, minutes, seed)
         status = server.stop()
     if status != 0:
@@ -152,10 +93,9 @@ async def soak(minutes: float, seed: int, folder: Path) -> int:
         log = await stored(folder, room)
         events += len(log)
         findings += [f"{room}: {finding}" for finding in audit_log(log, at_rest=True)]
-        for visitor in (visitor for visitor in visitors if visitor.room == room):
-            transcript: list[Any] = [orjson.loads(frame) for frame in visitor.transcript]
-            heard += len(transcript)
-            findings += [f"{room}: {finding}" for finding in audit_viewer(transcript, log, room=room)]
+        inside = [visitor for visitor in visitors if visitor.room == room]
+        heard += sum(len(visitor.transcript) for visitor in inside)
+        findings += [f"{room}: {finding}" for finding in audit(inside, log)]
     report(samples, minutes, events, heard, findings)
     return 1 if findings else 0
 
