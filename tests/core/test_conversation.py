@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from roomcast.core.conversation import model_input
+from dataclasses import replace
+
+from roomcast.core.commands import ResponseCreate
+from roomcast.core.conversation import model_input, request_for
 from roomcast.core.errors import UpstreamError
 from roomcast.core.events import JsonObject
-from tests.support.pure_room import ANN, BOB, PureRoom, delta, item_added
+from roomcast.core.profile import Profile
+from tests.support.pure_room import ANN, BOB, RULEBOOK, PureRoom, delta, item_added
 
 
 def told(room: PureRoom, response_id: str) -> list[str]:
@@ -260,3 +264,21 @@ def test_what_the_state_has_forgotten_is_not_told() -> None:
     for number in range(4):
         room.say(f"message {number}", by=ANN, respond="never")
     assert told(room, room.say("so?")["response_id"]) == ["u: message 2", "u: message 3", "u: so?"]
+
+
+def test_a_request_is_the_profiles_with_what_the_asker_set_on_top() -> None:
+    profile = Profile(name="poet", instructions="Rhyme.", parameters={"temperature": 0.9, "top_p": 0.5})
+    room = PureRoom(replace(RULEBOOK, profiles={"poet": profile}))
+    asked = room.command(ResponseCreate(id="c", room="lobby", input="hi", profile="poet", temperature=0.1))
+    request = request_for(room.state, room.response(asked["response_id"]), {"poet": profile})
+    assert (request.response_id, request.model, request.instructions) == (asked["response_id"], "gpt-test", "Rhyme.")
+    assert request.parameters == {"temperature": 0.1, "top_p": 0.5}
+    assert [item["content"][0]["text"] for item in request.input] == ["hi"]
+
+
+def test_a_request_of_a_profile_that_is_gone_is_the_defaults() -> None:
+    room = PureRoom()
+    response = room.response(room.say("hi")["response_id"])
+    default = Profile(name="default", instructions="Be kind.")
+    assert request_for(room.state, replace(response, profile="gone"), {"default": default}).instructions == "Be kind."
+    assert request_for(room.state, response, {}).instructions == ""

@@ -122,17 +122,17 @@ def test_there_is_no_second_terminal() -> None:
 
 
 def test_it_is_interrupted_when_whoever_ran_it_is_gone() -> None:
-    event = abandoned(running(), "restart", 2_400)
+    event = abandoned(running(), "restart", USAGE, 2_400)
     assert (event["type"], event["response"]["status"]) == ("response.interrupted", "incomplete")
     assert event["response"]["incomplete_details"] == {"reason": "interrupted"}
     assert (event["cause"], event["retryable"], event["by"]["id"]) == ("restart", True, "system")
-    assert event["timings"] == {"queued_ms": 500, "first_output_ms": None, "total_ms": 900}
+    assert event["timings"] == {"queued_ms": 500, "first_output_ms": 0, "total_ms": 900}
 
 
 def test_a_cancel_that_was_promised_holds_also_when_whoever_ran_it_is_gone() -> None:
-    event = abandoned(running(cancelled_at=2_000), "restart", 2_400)
+    event = abandoned(running(cancelled_at=2_000), "restart", USAGE, 2_400)
     assert (event["type"], "cause" in event) == ("response.cancelled", False)
-    assert event["receipt"] == {"by": BOB.by(), "reason": "enough", "output_tokens": None, "upstream_closed_ms": 400}
+    assert event["receipt"] == {"by": BOB.by(), "reason": "enough", "output_tokens": 2, "upstream_closed_ms": 400}
 
 
 def test_nobody_can_be_gone_who_never_began() -> None:
@@ -140,7 +140,7 @@ def test_nobody_can_be_gone_who_never_began() -> None:
     room.say("runs")
     waiting = room.response(room.say("waits")["response_id"])
     with pytest.raises(AssertionError, match="resp_2 is queued and runs nowhere"):
-        abandoned(waiting, "restart", 2_000)
+        abandoned(waiting, "restart", USAGE, 2_000)
 
 
 def test_a_prompt_that_leaves_the_queue_is_withdrawn() -> None:
@@ -157,6 +157,7 @@ def test_a_prompt_that_leaves_the_queue_is_withdrawn() -> None:
     }
     assert event["timings"] == {"queued_ms": 700, "first_output_ms": None, "total_ms": 0}
     assert event["digest"] == content_digest([])
+    assert event["response"]["usage"]["total_tokens"] == 0
 
 
 def test_a_prompt_that_leaves_the_queue_for_a_newer_one_says_for_which() -> None:
@@ -169,12 +170,12 @@ def test_a_prompt_that_leaves_the_queue_for_a_newer_one_says_for_which() -> None
 
 
 def test_the_rules_cut_short_what_passes_a_bound() -> None:
-    event = cut_short(running(), "output_limit", 2_400)
+    event = cut_short(running(), "output_limit", USAGE, 2_400)
     assert (event["type"], event["response"]["incomplete_details"]) == (
         "response.incomplete",
         {"reason": "output_limit"},
     )
-    assert event["timings"] == {"queued_ms": 500, "first_output_ms": None, "total_ms": 900}
+    assert event["timings"] == {"queued_ms": 500, "first_output_ms": 0, "total_ms": 900}
 
 
 # ---- what every terminal carries -------------------------------------------------------------
@@ -186,9 +187,9 @@ def every_terminal() -> list[JsonObject]:
         ended(CutShort("upstream_eof")),
         ended(UpstreamError("internal", "x")),
         ended(HungUp(5), cancelled_at=2_000),
-        abandoned(running(), "drain", 2_400),
-        abandoned(running(cancelled_at=2_000), "drain", 2_400),
-        cut_short(running(), "output_limit", 2_400),
+        abandoned(running(), "drain", USAGE, 2_400),
+        abandoned(running(cancelled_at=2_000), "drain", USAGE, 2_400),
+        cut_short(running(), "output_limit", USAGE, 2_400),
     ]
 
 
@@ -206,6 +207,7 @@ def test_the_text_before_it_is_kept_and_summed_up(event: JsonObject) -> None:
     )
     assert set(event["timings"]) == {"queued_ms", "first_output_ms", "total_ms"}
     assert event["timings"]["queued_ms"] == 500
+    assert event["response"]["usage"] == USAGE
 
 
 def test_measured_times_come_before_the_wall_clock() -> None:
@@ -214,7 +216,7 @@ def test_measured_times_come_before_the_wall_clock() -> None:
 
 def test_c9_a_clock_that_went_back_makes_no_negative_times() -> None:
     response = running(cancelled_at=2_000)
-    event = abandoned(response, "restart", 10)
+    event = abandoned(response, "restart", USAGE, 10)
     assert event["timings"]["total_ms"] == 0
     assert event["receipt"]["upstream_closed_ms"] == 0
 

@@ -295,3 +295,21 @@ def test_a_drain_leaves_the_queue_alone() -> None:
     room.say("next")
     assert types(room.decide(Recovered("drain", start_next=False))) == ["interrupted"]
     assert len(room.state.queue) == 1
+
+
+def test_what_is_given_up_says_what_it_used_and_how_long_it_took() -> None:
+    room, response_id = streaming()
+    room.now_ms = 3_000
+    room.produce(response_id, delta("Hello there, all of you.", "m"))
+    [event] = room.decide(Recovered("restart"))
+    usage = event["response"]["usage"]
+    assert (usage["source"], usage["input_tokens"], usage["output_tokens"]) == ("estimated", 7, 6)
+    assert event["timings"] == {"queued_ms": 0, "first_output_ms": 0, "total_ms": 2_000}
+
+
+def test_u14_what_is_cut_at_the_bound_says_what_it_used() -> None:
+    room, response_id = streaming(running_bytes=600)
+    events = room.produce(response_id, delta("x" * 1_000, "m"))
+    assert types(events)[-1] == "incomplete"
+    said = len(events[-2]["delta"])
+    assert events[-1]["response"]["usage"]["output_tokens"] == -(-said // 4) > 0

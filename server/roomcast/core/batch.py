@@ -14,8 +14,10 @@ from dataclasses import dataclass, field
 
 from roomcast.core.events import JsonObject, envelope
 from roomcast.core.limits import Limits
+from roomcast.core.ports import TokenCounter
 from roomcast.core.profile import Profile
 from roomcast.core.room_state import Item, RoomState
+from roomcast.core.usage import RoughTokens
 
 __all__ = ["Batch", "Rulebook"]
 
@@ -31,6 +33,7 @@ class Rulebook:
         debounce_s: How long nobody may ask before a prompt that waits for quiet starts.
         respond: Whether a new room answers messages: `always` or `never`.
         create: Whether a room comes into being by being named.
+        tokens: Estimates usage where nobody is left to report it.
     """
 
     limits: Limits = field(default_factory=Limits)
@@ -41,6 +44,7 @@ class Rulebook:
     debounce_s: float = 2.0
     respond: str = "always"
     create: bool = True
+    tokens: TokenCounter = field(default_factory=RoughTokens)
 
 
 class Batch:

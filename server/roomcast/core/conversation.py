@@ -12,17 +12,34 @@ the order in which they make sense. The rule:
 So a queued question is answered with the answers before it in sight, and never sees the
 questions behind it.
 
-Not here: shortening what is too long (a later issue); the shape of the upstream's request.
+Not here: shortening what is too long (a later issue); what an API's request looks like (upstream/).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from roomcast.core.events import JsonObject, as_array, as_object
-from roomcast.core.room_state import Item, RoomState
+from roomcast.core.ports import UpstreamRequest
+from roomcast.core.profile import Profile
+from roomcast.core.room_state import Item, Response, RoomState
 
-__all__ = ["model_input"]
+__all__ = ["model_input", "request_for"]
+
+
+def request_for(state: RoomState, response: Response, profiles: Mapping[str, Profile]) -> UpstreamRequest:
+    """What the model is asked for a response of the room as it stands."""
+    profile = profiles.get(response.profile) or profiles.get("default") or Profile(name="default")
+    parameters: JsonObject = {**profile.parameters, **response.request}
+    parameters.pop("model", None)
+    instructions = parameters.pop("instructions", None) or profile.instructions
+    return UpstreamRequest(
+        response_id=response.id,
+        model=response.base["model"],
+        input=model_input(state, response.prompt_id, response.merged),
+        instructions=instructions,
+        parameters=parameters,
+    )
 
 
 def model_input(state: RoomState, prompt_id: str | None, merged: Sequence[str] = ()) -> list[JsonObject]:

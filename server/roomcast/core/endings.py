@@ -14,6 +14,7 @@ from roomcast.core.ports import Finish
 from roomcast.core.response_state import Input, Status, step
 from roomcast.core.room_state import Response
 from roomcast.core.session import SYSTEM, Member
+from roomcast.core.usage import unused
 
 __all__ = ["abandoned", "absorbed", "cut_short", "orphaned", "terminal", "withdrawn"]
 
@@ -23,16 +24,16 @@ def terminal(response: Response, ended: Ended, now_ms: int) -> JsonObject | None
     following = step(response.status, _input(ended.ending))
     if following is None:
         return None
-    event = _event(response, following, now_ms, ended)
+    event = _event(response, following, now_ms, ended.usage, ended)
     if following is Status.CANCELLED:
-        return event | _cancelled(response, ended, now_ms)
+        return event | _cancelled(response, now_ms, ended.usage, ended.ending)
     event["response"] |= _explained(event["response"], following, ended.ending)
     return event
 
 
-def cut_short(response: Response, reason: str, now_ms: int) -> JsonObject:
+def cut_short(response: Response, reason: str, usage: JsonObject, now_ms: int) -> JsonObject:
     """The terminal of a running response that the rules themselves end: `incomplete` with this reason."""
-    event = _event(response, Status.INCOMPLETE, now_ms, None)
+    event = _event(response, Status.INCOMPLETE, now_ms, usage)
     event["response"]["incomplete_details"] = {"reason": reason}
     return event
 
@@ -53,18 +54,18 @@ def orphaned(response: Response, reason: str, now_ms: int) -> JsonObject:
 
 
 def _left_the_queue(response: Response, member: Member, how: str, reason: str | None, now_ms: int) -> JsonObject:
-    event = _event(response, Status.CANCELLED, now_ms, None)
+    event = _event(response, Status.CANCELLED, now_ms, unused())
     receipt = {"by": member.by(), "reason": reason, "output_tokens": 0, "upstream_closed_ms": 0}
     return {**event, "by": member.by(), "reason": how, "receipt": receipt}
 
 
-def abandoned(response: Response, cause: str, now_ms: int) -> JsonObject:
+def abandoned(response: Response, cause: str, usage: JsonObject, now_ms: int) -> JsonObject:
     """The terminal of a response whose runner is gone: cancelled if that was promised, else interrupted."""
     following = step(response.status, Input.ABANDON)
     assert following is not None, f"{response.id} is {response.status} and runs nowhere"
-    event = _event(response, following, now_ms, None)
+    event = _event(response, following, now_ms, usage)
     if following is Status.CANCELLED:
-        return event | _cancelled(response, None, now_ms)
+        return event | _cancelled(response, now_ms, usage)
     event["response"]["incomplete_details"] = {"reason": "interrupted"}
     return {**event, "by": SYSTEM.by(), "cause": cause, "retryable": True}
 
@@ -97,20 +98,23 @@ def _explained(shown: JsonObject, following: Status, ending: Ending) -> JsonObje
     return theirs
 
 
-def _event(response: Response, following: Status, now_ms: int, ended: Ended | None) -> JsonObject:
+def _event(
+    response: Response, following: Status, now_ms: int, usage: JsonObject, ended: Ended | None = None
+) -> JsonObject:
     status = "incomplete" if following is Status.INTERRUPTED else following.value
     output = response.output.render("completed" if following is Status.COMPLETED else "incomplete")
     shown: JsonObject = {
         **response.base,
         "status": status,
         "output": output,
-        "usage": (ended.usage if ended else None) or None,
+        "usage": usage or None,
         "error": None,
         "incomplete_details": None,
     }
     if following is Status.COMPLETED:
         shown["completed_at"] = now_ms // 1000
     started_at = now_ms if response.started_at is None else response.started_at
+    first_at = response.first_output_at
     return {
         "type": f"response.{following.value}",
         "response_id": response.id,
@@ -118,19 +122,18 @@ def _event(response: Response, following: Status, now_ms: int, ended: Ended | No
         "digest": content_digest(output),
         "timings": {
             "queued_ms": max(0, started_at - response.created_at),
-            "first_output_ms": ended.first_output_ms if ended else None,
-            "total_ms": ended.total_ms if ended else max(0, now_ms - started_at),
-        },
+            "first_output_ms": None if first_at is None else max(0, first_at - started_at),
+            "total_ms": max(0, now_ms - started_at),
+        }
+        | ({} if ended is None else {"first_output_ms": ended.first_output_ms, "total_ms": ended.total_ms}),
     }
 
 
-def _cancelled(response: Response, ended: Ended | None, now_ms: int) -> JsonObject:
+def _cancelled(response: Response, now_ms: int, usage: JsonObject, ending: Ending | None = None) -> JsonObject:
     assert response.cancel is not None, f"{response.id} ends cancelled, but nobody asked"
     by, reason, cancelled_at = response.cancel["by"], response.cancel["reason"], response.cancel["at"]
-    if ended is not None and isinstance(ended.ending, HungUp):
-        closed_ms = ended.ending.after_ms
-    else:  # it ended by itself meanwhile, or its runner is gone: closed by now at the latest
-        closed_ms = max(0, now_ms - cancelled_at)
-    tokens = ended.usage.get("output_tokens") if ended else None
+    # What was not hung up on ended by itself meanwhile, or its runner is gone: closed by now at the latest.
+    closed_ms = ending.after_ms if isinstance(ending, HungUp) else max(0, now_ms - cancelled_at)
+    tokens = usage.get("output_tokens")
     receipt = {"by": by, "reason": reason, "output_tokens": tokens, "upstream_closed_ms": closed_ms}
     return {"by": by, "reason": reason, "receipt": receipt}

@@ -17,11 +17,13 @@ from typing import Final
 from roomcast.core import endings
 from roomcast.core.batch import Batch
 from roomcast.core.coalesce import merge_drafts
+from roomcast.core.conversation import request_for
 from roomcast.core.events import TERMINAL_TYPES, JsonObject, as_object, encode
 from roomcast.core.intents import Ended, Produced, Recovered
 from roomcast.core.queueing import start_next
 from roomcast.core.response_state import Input, step
 from roomcast.core.room_state import Response, RoomState
+from roomcast.core.usage import estimated
 
 __all__ = ["end", "produce", "recover"]
 
@@ -74,7 +76,8 @@ def _produce_the_last(batch: Batch, response: Response, draft: JsonObject, space
         if beginning:
             kept = {name: value for name, value in draft.items() if name != "logprobs"}
             batch.emit({**kept, "delta": beginning, "response_id": response.id})
-    batch.emit(endings.cut_short(batch.state.responses[response.id], "output_limit", batch.now_ms))
+    full = batch.state.responses[response.id]
+    batch.emit(endings.cut_short(full, "output_limit", _spent(batch, full), batch.now_ms))
     start_next(batch)
 
 
@@ -127,6 +130,14 @@ def recover(batch: Batch, intent: Recovered) -> None:
     state = batch.state
     for response_id in list(state.running):
         if intent.response_ids is None or response_id in intent.response_ids:
-            batch.emit(endings.abandoned(state.responses[response_id], intent.cause, batch.now_ms))
+            left = state.responses[response_id]
+            batch.emit(endings.abandoned(left, intent.cause, _spent(batch, left), batch.now_ms))
     if intent.start_next:
         start_next(batch)
+
+
+def _spent(batch: Batch, response: Response) -> JsonObject:
+    """What a running response has used until now, as far as the room can tell."""
+    rulebook = batch.rulebook
+    request = request_for(batch.state, response, rulebook.profiles)
+    return estimated(rulebook.tokens, request, response.output.text())

@@ -187,6 +187,10 @@ class Output:
             rendered.append({**item, "status": status} if status and index in self._open else item)
         return rendered
 
+    def text(self) -> str:
+        """All output text, in order."""
+        return "".join(_output_texts(self.render()))
+
     def digest(self) -> str:
         """The `digest` of a terminal: `sha256:` over the UTF-8 of all output text."""
         return content_digest(self.render())

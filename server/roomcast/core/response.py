@@ -49,6 +49,7 @@ class Response:
     request: JsonObject
     created_at: int
     started_at: int | None = None
+    first_output_at: int | None = None
     sequence: int = 0
     output: Output = field(default_factory=Output)
     placed: dict[str, tuple[str | None, int]] = field(default_factory=dict[str, "tuple[str | None, int]"])
@@ -139,6 +140,7 @@ class Response:
             "request": self.request,
             "created_at": self.created_at,
             "started_at": self.started_at,
+            "first_output_at": self.first_output_at,
             "sequence": self.sequence,
             "output": self.output.dump(),
             "placed": self.placed,

@@ -190,6 +190,8 @@ class RoomState:
                 self._merge(response, event.get("into"))
             response = self._end(response, event)
         else:
+            if response.first_output_at is None:
+                response = replace(response, first_output_at=event["at"])
             self._fold_output(response, kind, event)
         self.responses[response.id] = response
         return completed

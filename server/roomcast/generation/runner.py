@@ -25,6 +25,7 @@ from roomcast.core.events import JsonObject, is_delta
 from roomcast.core.intents import CutShort, Ended, Ending
 from roomcast.core.ports import Clock, Finish, Observer, Piece, TokenCounter, Upstream, UpstreamRequest
 from roomcast.core.settings import UpstreamSettings
+from roomcast.core.usage import estimated
 from roomcast.room.room import Room
 
 __all__ = ["Generation", "Runner"]
@@ -192,16 +193,7 @@ class Runner:
         finish = generation.finish
         if finish is not None and finish.usage is not None:
             return {**finish.usage, "source": "reported"}
-        request = generation.request
-        said = "\n".join(part.get("text", "") for item in request.input for part in item.get("content", ()))
-        input_tokens = self._tokens.count(said) + self._tokens.count(request.instructions) + 3 * len(request.input) + 3
-        output_tokens = self._tokens.count("".join(generation.produced))
-        return {
-            "input_tokens": input_tokens,
-            "output_tokens": output_tokens,
-            "total_tokens": input_tokens + output_tokens,
-            "source": "estimated",
-        }
+        return estimated(self._tokens, generation.request, "".join(generation.produced))
 
 
 def _ms(seconds: float) -> int:

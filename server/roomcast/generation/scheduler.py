@@ -15,14 +15,13 @@ import anyio
 import structlog
 from anyio.abc import TaskGroup
 
-from roomcast.core.conversation import model_input
+from roomcast.core.conversation import request_for
 from roomcast.core.errors import UpstreamError
-from roomcast.core.events import TERMINAL_TYPES, JsonObject
+from roomcast.core.events import TERMINAL_TYPES
 from roomcast.core.intents import Ended, HungUp, Recovered
-from roomcast.core.ports import Clock, Observer, UpstreamRequest
+from roomcast.core.ports import Clock, Observer
 from roomcast.core.profile import Profile
 from roomcast.core.response_state import Status
-from roomcast.core.room_state import Response
 from roomcast.generation.runner import Generation, Runner
 from roomcast.room.room import Room, Round
 
@@ -91,7 +90,9 @@ class Scheduler:
         response = room.state.responses.get(response_id)
         if response is None or response.ended:
             return  # in the very same batch
-        generation = Generation(room, self._request(room, response), started_at_s=self._clock.monotonic_s())
+        generation = Generation(
+            room, request_for(room.state, response, self._profiles), started_at_s=self._clock.monotonic_s()
+        )
         if response.status is Status.CANCELLING:  # in the very same batch: there is nothing to hang up on
             room.end(self._runner.ended(generation, HungUp(after_ms=0)))
             return
@@ -104,19 +105,6 @@ class Scheduler:
         if generation is not None and generation.unwanted_at_s is None:
             generation.unwanted_at_s = self._clock.monotonic_s()
             generation.scope.cancel()
-
-    def _request(self, room: Room, response: Response) -> UpstreamRequest:
-        profile = self._profiles.get(response.profile) or self._profiles["default"]
-        parameters: JsonObject = {**profile.parameters, **response.request}
-        parameters.pop("model", None)
-        instructions = parameters.pop("instructions", None) or profile.instructions
-        return UpstreamRequest(
-            response_id=response.id,
-            model=response.base["model"],
-            input=model_input(room.state, response.prompt_id, response.merged),
-            instructions=instructions,
-            parameters=parameters,
-        )
 
     async def _run(self, generation: Generation) -> None:
         room, response_id = generation.room, generation.request.response_id

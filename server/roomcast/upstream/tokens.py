@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING, Final
 
 import anyio.to_thread
 
+from roomcast.core.usage import rough_count
+
 if TYPE_CHECKING:
     import tiktoken
 
@@ -53,9 +55,6 @@ _PIECE_CHARACTERS: Final = 2_000
 _PIECES: Final = 16
 """Of a longer text so many pieces are encoded, spread evenly, and the rest is extrapolated."""
 
-_CHARACTERS_A_TOKEN: Final = 4
-"""While there is no table. English prose has a little more, other languages less."""
-
 
 class Tokens:
     """Counts tokens; roughly until `load` is done."""
@@ -79,7 +78,7 @@ class Tokens:
     def count(self, text: str) -> int:
         """Tokens in `text`, at most a few milliseconds' worth of it being looked at."""
         if self._encoding is None:
-            return -(-len(text) // _CHARACTERS_A_TOKEN)
+            return rough_count(text)
         length = len(text)
         if length <= _PIECES * _PIECE_CHARACTERS:
             starts = range(0, length, _PIECE_CHARACTERS)

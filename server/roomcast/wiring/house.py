@@ -186,6 +186,7 @@ def _build(
         debounce_s=settings.rooms.debounce_s,
         respond=settings.rooms.respond,
         create=settings.rooms.create,
+        tokens=tokens,
     )
     committer = Committer(
         event_log=store,
