@@ -11,6 +11,8 @@ from roomcast.core.errors import CloseCode, Disconnect
 from roomcast.core.limits import Limits
 from roomcast.core.session import Role
 from roomcast.core.settings import AuthSettings, Secret, Settings, StaticToken
+from roomcast.observe import PrometheusObserver
+from roomcast.transport.wheel import Wheel
 from tests.support import virtual_time
 from tests.support.raw_peer import PING, PONG
 from tests.support.rig import a_rig
@@ -203,6 +205,36 @@ def test_a_socket_that_was_full_below_high_water_goes_on_when_all_is_taken() -> 
             assert [got["type"] for got in peer.messages] == ["reply", "first", "second"]
 
     virtual_time.run(scenario())
+
+
+# ---- what is there ---------------------------------------------------------------------------
+
+
+def test_what_is_there_is_counted_once_a_second_tasks_too() -> None:
+    async def scenario() -> None:
+        async with a_rig() as rig, anyio.create_task_group() as tasks:
+            line, observer = Line(rig), PrometheusObserver()
+            line.wheel = Wheel(rig.limits, rig.clock, observer)
+            await line.turn(1)
+            before = gauges(observer)
+            for _ in range(3):
+                tasks.start_soon(anyio.sleep_forever)
+            viewer = rig.viewer("ann")
+            await viewer.join("lobby")
+            await line.turn(1)
+            after = gauges(observer)
+            assert after["roomcast_tasks"] == before["roomcast_tasks"] + 3
+            assert (before["roomcast_rooms_loaded"], after["roomcast_rooms_loaded"]) == (0, 1)
+            assert (before["roomcast_subscribers"], after["roomcast_subscribers"]) == (0, 1)
+            tasks.cancel_scope.cancel()
+
+    virtual_time.run(scenario())
+
+
+def gauges(observer: PrometheusObserver) -> dict[str, float]:
+    """What the page says of ours that has no labels."""
+    lines = (line.rpartition(" ") for line in observer.render().decode().splitlines() if line.startswith("roomcast_"))
+    return {name: float(value) for name, _, value in lines if "{" not in name}
 
 
 # ---- the end ---------------------------------------------------------------------------------

@@ -58,6 +58,7 @@ METRICS: Final[tuple[Metric, ...]] = (
     Metric("roomcast_connections", "gauge", "Open WebSocket and SSE connections."),
     Metric("roomcast_subscribers", "gauge", "Connections joined to a room, summed over rooms."),
     Metric("roomcast_rooms_loaded", "gauge", "Rooms in memory."),
+    Metric("roomcast_tasks", "gauge", "Tasks of the event loop; back where it was when everybody has left."),
     Metric("roomcast_handshakes_refused_total", "counter", "Connections refused before they opened.", ("reason",)),
     Metric("roomcast_disconnects_total", "counter", "Connections that ended, by close code or `abort`.", ("code",)),
     Metric("roomcast_commands_total", "counter", "Commands answered: `ok` or the error code.", ("command", "outcome")),

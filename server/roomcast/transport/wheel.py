@@ -3,7 +3,7 @@
     four times a second: full sockets (overflow), close frames unanswered, heads that never end,
                          what rooms wait for
     once a second:       one slot of the keepalive ring, sockets that fell silent below high water,
-                         presence and head beacons, rooms to forget
+                         presence and head beacons, rooms to forget, what is there to be counted
 
 A connection sits in one of `ping_interval_s` slots, so that each is visited once an interval
 and the visits spread evenly.
@@ -11,6 +11,7 @@ and the visits spread evenly.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import select
 from itertools import count
@@ -127,6 +128,8 @@ class Wheel:
         waiting = sum(pump.outbox.statistics().size_bytes for pump in desk.pumps() if pump.outbox)
         self._observer.gauge("roomcast_outbox_bytes", waiting)
         self._observer.gauge("roomcast_rooms_loaded", len(hub.loaded))
+        # Not anyio's list, which costs twenty times as much: 0.1 s a second with 20,000 readers of streams.
+        self._observer.gauge("roomcast_tasks", len(asyncio.all_tasks()))
         self._observer.gauge("roomcast_subscribers", sum(len(fanout.subscribers) for fanout in desk.fanouts()))
 
     def _cut(self, now_s: float) -> None:
