@@ -21,7 +21,7 @@ from roomcast.core.settings import ServerSettings, Settings
 from roomcast.wiring import House, house
 from tests.support import virtual_time
 from tests.support.faulty_store import FaultyStore
-from tests.support.raw_peer import BINARY, CLOSE, CONTINUATION, PING, TEXT, RawPeer, encode_frame
+from tests.support.raw_peer import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, RawPeer, encode_frame
 from tests.support.rig import Rig, a_rig
 from tests.transport.connected import Line, Peer
 
@@ -154,6 +154,26 @@ def test_T1_what_is_sent_behind_our_own_close_frame_has_no_effect_either() -> No
             await settle(rig)
             assert peer.goodbye() == 1003
             assert rig.room("lobby").state.seq == 1
+
+    virtual_time.run(scenario())
+
+
+def test_a_ping_inside_a_message_is_answered_before_the_message_however_they_arrive() -> None:
+    command = b'{"type":"session.ping","id":"p1"}'
+    begun, between, ended = (
+        encode_frame(TEXT, command[:5], fin=False),
+        encode_frame(PING, b"between"),
+        encode_frame(CONTINUATION, command[5:]),
+    )
+
+    async def scenario() -> None:
+        async with a_rig() as rig:
+            line = Line(rig)
+            for segments in [[begun + between + ended], [begun, between + ended], [begun + between, ended]]:
+                peer = line.peer()
+                for segment in segments:
+                    peer.send(segment)
+                assert [opcode for opcode, _ in peer.frames] == [PONG, TEXT]
 
     virtual_time.run(scenario())
 

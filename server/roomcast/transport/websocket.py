@@ -124,6 +124,8 @@ class WebSocketConnection(asyncio.Protocol):
             self._rest_bytes -= len(data)
             if self._rest_bytes < 0:
                 self.abort()  # it does not even look at our goodbye
+        if self._protocol.state is State.OPEN:
+            self._flush()  # pongs; they would come behind the answer to what follows the ping
         try:
             for event in self._protocol.events_received():
                 if isinstance(event, Request):
@@ -283,6 +285,9 @@ class WebSocketConnection(asyncio.Protocol):
         except UnicodeDecodeError:
             self.end(Disconnect(CloseCode.INVALID_DATA, "text is UTF-8"))
             return
+        self._text(pump, caller, text)
+
+    def _text(self, pump: Pump, caller: Caller, text: str) -> None:
         left = self._commands.take(self.heard_at_s)
         if left <= 1 - self._services.limits.commands_burst:
             self.end(Disconnect(CloseCode.RATE_LIMITED, "too many commands"))
