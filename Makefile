@@ -55,8 +55,9 @@ fix: $(VENV)/.installed-dev ## format and repair what can be repaired
 	$(BIN)/ruff check --fix .
 
 .PHONY: conformance
-conformance: $(VENV)/.installed-dev ## run the suites that every adapter of a port must pass
-	@$(BIN)/python -m pytest tests/conformance $(ARGS)
+conformance: $(VENV)/.installed-dev ## run what every adapter must pass, then Autobahn on the wire (needs a Python 2.7; PYTHON27=)
+	@$(BIN)/python -m pytest -q tests/conformance
+	@$(BIN)/python -m tests.conformance.autobahn $(ARGS)
 
 .PHONY: bench
 bench: $(VENV)/.installed-dev ## measure; compare with the baseline in the repository
@@ -74,7 +75,7 @@ lock: $(VENV)/.installed-dev ## choose versions anew and write requirements/*.tx
 .PHONY: clean
 clean: ## remove .venv, caches and build output; never data
 	rm -rf $(VENV) build dist server/*.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache \
-	  .hypothesis .coverage .coverage.* htmlcov
+	  .hypothesis .coverage .coverage.* htmlcov .autobahn
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # --- set-up, quick the second time: a stamp is renewed when what it was made from changes ------------------------------

@@ -12,6 +12,7 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
 REQUIREMENTS = ROOT / "requirements"
+LOCKED = ["run.txt", "dev.txt", "autobahn-env.txt", "autobahn.txt"]
 PIN = re.compile(r"^(?P<name>[a-z0-9.-]+)==(?P<version>[^\s;\\]+)(?P<rest>.*(?:\n[ ]{4}--hash=.*)*)", re.MULTILINE)
 
 
@@ -42,13 +43,13 @@ def test_development_runs_the_versions_that_production_runs() -> None:
     assert pins("run.txt").items() <= pins("dev.txt").items()
 
 
-@pytest.mark.parametrize("locked", ["run.txt", "dev.txt"])
+@pytest.mark.parametrize("locked", LOCKED)
 def test_every_pin_has_a_hash(locked: str) -> None:
     text = (REQUIREMENTS / locked).read_text("utf-8")
     assert [m["name"] for m in PIN.finditer(text) if "--hash=sha256:" not in m["rest"]] == []
     assert len(pins(locked)) == len(re.findall(r"^[a-z0-9]", text, re.MULTILINE))
 
 
-@pytest.mark.parametrize("locked", ["run.txt", "dev.txt"])
+@pytest.mark.parametrize("locked", LOCKED)
 def test_a_locked_file_names_no_address(locked: str) -> None:
     assert re.findall(r"\w+://\S+|^--?\w+-url.*", (REQUIREMENTS / locked).read_text("utf-8"), re.MULTILINE) == []

@@ -43,6 +43,7 @@ from roomcast.transport.admission import Admission
 from roomcast.transport.dispatch import Caller, Dispatch
 from roomcast.transport.http import build_app
 from roomcast.transport.listener import HttpServer, bind, build_server
+from roomcast.transport.websocket import WebSocketConnection
 from roomcast.transport.wheel import Services, Wheel
 from tests.support.rig import FaultyStore, ScriptedUpstream, Step
 from tests.transport.readers import PATIENCE_S, EventReader, RawSocket
@@ -115,6 +116,7 @@ class Served:
         self.overflow: Overflow
         self.dispatch: Dispatch
         self.server: HttpServer
+        self.wheel: Wheel
 
     @property
     def host(self) -> str:
@@ -184,8 +186,9 @@ async def serving(
     settings: Settings | None = None,
     store: MemoryStore | None = None,
     tick_s: float = 0.02,
+    accept: Callable[[Services], WebSocketConnection] = WebSocketConnection,
 ) -> AsyncGenerator[Served]:
-    """Serve on a free port of loopback until the context ends."""
+    """Serve on a free port of loopback until the context ends; the wheel is the test's to turn."""
     limits = limits or Limits()
     settings = replace(settings or Settings(), limits=limits)
     served = Served(settings, store or FaultyStore(), ScriptedUpstream(*scripts))
@@ -195,7 +198,7 @@ async def serving(
         app = build_app(app_services, ready=lambda: served.ready, metrics=lambda: b"roomcast_up 1\n")
         listening = bind("127.0.0.1", 0, limits)
         served.port = listening.getsockname()[1]
-        server = served.server = build_server(app, app_services)
+        server = served.server = build_server(app, app_services, accept=accept)
 
         stopped = anyio.Event()
 
@@ -268,6 +271,7 @@ def _build(served: Served, clock: RealClock, tasks: anyio.abc.TaskGroup) -> Serv
         new_id=new_id,
         observer=observer,
     )
+    served.wheel = Wheel(limits, clock, observer)
     tasks.start_soon(committer.run)
     return Services(
         limits=limits,
@@ -276,5 +280,5 @@ def _build(served: Served, clock: RealClock, tasks: anyio.abc.TaskGroup) -> Serv
         admission=served.admission,
         dispatch=served.dispatch,
         overflow=served.overflow,
-        wheel=Wheel(limits, clock, observer),
+        wheel=served.wheel,
     )

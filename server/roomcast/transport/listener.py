@@ -160,12 +160,20 @@ def bind(host: str, port: int, limits: Limits) -> socket.socket:
     return listening
 
 
-def build_server(app: ASGIApp, services: Services) -> HttpServer:
-    """The server, ready for `serve(sockets=[…])`."""
+def build_server(
+    app: ASGIApp, services: Services, *, accept: Callable[[Services], WebSocketConnection] = WebSocketConnection
+) -> HttpServer:
+    """The server, ready for `serve(sockets=[…])`.
+
+    Args:
+        app: What answers HTTP.
+        services: What connections need of the house.
+        accept: Makes the connection that an upgraded socket is handed to.
+    """
     connection = cast(type[asyncio.Protocol], type("BoundHttpConnection", (HttpConnection,), {"services": services}))
 
     def upgraded(*, config: Config, server_state: Any, app_state: dict[str, Any]) -> WebSocketConnection:
-        return WebSocketConnection(services)
+        return accept(services)
 
     return HttpServer(
         Config(
