@@ -1,8 +1,8 @@
-"""A server whose model service is in the hands of the test."""
+"""Servers whose model service, or whose disk, is in the hands of the test."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +11,7 @@ import anyio
 import orjson
 import pytest
 
+from tests.support.disk.faulty_disk import FaultyDisk, compiled, faulty_disk_at
 from tests.support.hostile_upstream import HostileUpstream
 from tests.support.server import Server, roomcast_server
 from tests.support.unharmed import assert_unharmed
@@ -89,3 +90,16 @@ async def hasty(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
     """One for each of the two APIs, that does not wait for long."""
     async with _serving(str(request.param), tmp_path_factory.mktemp("hasty"), HASTY) as found:
         yield found
+
+
+@pytest.fixture(scope="session")
+def faulty_disk_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What stands between a server and its disk, compiled once."""
+    return compiled(tmp_path_factory.mktemp("faulty_disk"))
+
+
+@pytest.fixture
+def faulty_disk(faulty_disk_library: Path, tmp_path_factory: pytest.TempPathFactory) -> Generator[FaultyDisk]:
+    """A disk and a wall clock that do as they are told, for servers with its `environ`."""
+    with faulty_disk_at(tmp_path_factory.mktemp("faults"), faulty_disk_library) as disk:
+        yield disk

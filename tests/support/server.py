@@ -20,9 +20,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from re import search
 
-__all__ = ["Server", "roomcast_server"]
+__all__ = ["Server", "roomcast_server", "starting_server"]
 
 READY_TIMEOUT_S = 30.0
+LOG = "server.log"
 
 
 class Server:
@@ -97,12 +98,23 @@ def roomcast_server(
         environ: Settings, added to an environment without any of ours or OpenAI's.
         port: 0 lets the system choose.
     """
+    with starting_server(data, *arguments, environ=environ, port=port) as process:
+        log = data / LOG
+        server = Server(process, _first_line(process, log), log)
+        yield server
+        server.stop()
+
+
+@contextmanager
+def starting_server(
+    data: Path, *arguments: str, environ: Mapping[str, str] | None = None, port: int = 0
+) -> Generator[subprocess.Popen[str]]:
+    """Start a server and do not wait until it is ready; it is killed at the end."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("ROOMCAST_", "OPENAI_"))}
     fast = {"ROOMCAST_DEMO__FIRST_TOKEN_MS": "20", "ROOMCAST_SERVER__DRAIN_TIMEOUT_S": "1"}
     data.mkdir(parents=True, exist_ok=True)
-    log = data / "server.log"
     command = [sys.executable, "-m", "roomcast", "serve", "--port", str(port), "--data", str(data), *arguments]
-    with log.open("a") as stderr:
+    with (data / LOG).open("a") as stderr:
         process = subprocess.Popen(
             command,
             stdout=subprocess.PIPE,
@@ -112,9 +124,7 @@ def roomcast_server(
             env={**clean, **fast, **(environ or {})},
         )
     try:
-        server = Server(process, _first_line(process, log), log)
-        yield server
-        server.stop()
+        yield process
     finally:
         if process.poll() is None:
             process.kill()
