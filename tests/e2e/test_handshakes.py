@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Callable, Generator
+from contextlib import ExitStack, suppress
 
 import pytest
 
 from tests.support.raw_peer import CLOSE, PING, TEXT, RawPeer, encode_frame, upgrade_head
+from tests.support.memory import MIB, rss_bytes
 from tests.support.server import Server, roomcast_server
-from tests.support.unharmed import assert_unharmed
+from tests.support.unharmed import assert_unharmed, log_lines
 
 HASTY = {
     "ROOMCAST_LIMITS__HANDSHAKE_TIMEOUT_S": "1",
@@ -128,9 +131,11 @@ def test_W9_what_is_no_handshake_is_refused_with_its_status(server: Server, how:
     ],
 )
 def test_W9_what_is_no_http_is_refused_or_cut(server: Server, sent: bytes) -> None:
+    before = len(log_lines(server))
     with RawPeer(server.port) as peer:
         peer.send(sent)
         assert peer.rest()[:12] in {b"", b"HTTP/1.1 400"}
+    assert len(log_lines(server)) - before <= 1
 
 
 def test_W9_http_1_0_cannot_upgrade(server: Server) -> None:
@@ -162,6 +167,21 @@ def test_the_subprotocol_is_ours_or_none(server: Server, offered: str | None, ch
         assert "sec-websocket-extensions" not in headers
 
 
+def test_W6_compression_is_not_negotiated_and_nothing_is_unpacked(server: Server) -> None:
+    packer = zlib.compressobj(wbits=-15)
+    bomb = packer.compress(b" " * 50_000_000) + packer.flush(zlib.Z_SYNC_FLUSH)
+    assert 40_000 < len(bomb) < 65_536
+    before_bytes = rss_bytes(server)
+    with RawPeer(server.port) as peer:
+        offer = "permessage-deflate; client_max_window_bits, x-webkit-deflate-frame"
+        peer.send(upgrade_head(server.port, sec_websocket_extensions=offer))
+        status, headers, _ = peer.response()
+        assert (status, "sec-websocket-extensions" in headers) == (101, False)
+        peer.frame(TEXT, bomb, rsv=4)
+        assert peer.goodbye() == 1002
+    assert rss_bytes(server) - before_bytes < 8 * MIB
+
+
 # ---- never -----------------------------------------------------------------------------------
 
 
@@ -179,6 +199,23 @@ def test_W11_headers_that_trickle_in_are_cut_and_others_come_in_meanwhile(server
             peer.send(b"X-Slow: header\r\n")
             with RawPeer.upgraded(server.port, member="other") as other:
                 assert other.reply("session.ping")["ok"]
+
+
+def test_W11_200_handshakes_that_do_not_end_are_cut_and_one_that_does_is_served_meanwhile(server: Server) -> None:
+    with ExitStack() as stack:
+        slow = [stack.enter_context(RawPeer(server.port)) for _ in range(200)]
+        for number, peer in enumerate(slow):
+            with suppress(OSError):  # the first may be cut before the last has begun
+                peer.send(upgrade_head(server.port)[: number or None][:-1])
+        with RawPeer.upgraded(server.port, member="other") as other:
+            assert other.reply("session.ping")["ok"]
+        assert {peer.rest() for peer in slow} == {b""}
+
+
+def test_W12_200_connections_without_a_command_are_all_closed(server: Server) -> None:
+    with ExitStack() as stack:
+        silent = [stack.enter_context(RawPeer.upgraded(server.port)) for _ in range(200)]
+        assert {peer.goodbye() for peer in silent} == {1008}
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from roomcast.core.commands import COMMAND_TYPES, NOT_YET
+from tests.support.memory import MIB, rss_bytes
 from tests.support.raw_peer import RawPeer
 from tests.support.server import Server, roomcast_server
 from tests.support.unharmed import assert_unharmed
@@ -63,7 +64,8 @@ def peer(server: Server) -> Generator[RawPeer]:
         pytest.param('{"type":"session.ping","id":"c1","\\udf89":1}', id="half a surrogate pair as a name"),
         pytest.param('{"type":"session.ping","id":"c1","x":"\t"}', id="a bare tab"),
         pytest.param('{"type":"session.ping","id":"c1","x":' + "[" * 33 + "]" * 33 + "}", id="deep"),
-        pytest.param('{"type":"session.ping","id":"c1","x":' + "[" * 60_000, id="very deep"),
+        pytest.param('{"type":"session.ping","id":"c1","x":' + "[" * 1_025 + "]" * 1_025 + "}", id="I2 1,025 deep"),
+        pytest.param('{"type":"session.ping","id":"c1","x":' + "[" * 60_000, id="I2 very deep"),
         pytest.param('{"a":' * 12_000, id="very deep objects"),
         pytest.param("{}," * 21_000, id="I3 many objects"),
         pytest.param('"' * 65_000, id="many quotes"),
@@ -245,7 +247,7 @@ def test_every_command_of_a_later_version_is_in_the_table_above() -> None:
     [
         "\0",
         "a\u2028b\u2029c",
-        "e" + "\u0301" * 20_000,
+        "e" + "\u0301" * 32_600,
         "\u202eright to left",
         "😀\u200d👩",
         "<script>",
@@ -275,3 +277,43 @@ def test_I8_a_cursor_that_does_not_fit_is_answered_by_a_snapshot_that_says_why(
     joined = peer.reply("room.join", room="cursors", **given)["result"]
     assert (joined["resumed"], joined["reset"], joined["seq"]) == (False, why, joined["head"])
     assert joined["snapshot"]["room"]["name"] == "cursors"
+
+
+def test_I8_a_cursor_of_another_room_is_none_of_this_one(peer: RawPeer) -> None:
+    for room in ("here", "there"):
+        for text in ("one", "two"):
+            assert peer.reply("message.create", room=room, content=f"{text} {room}", respond="never")["ok"]
+    there = peer.reply("room.join", room="there")["result"]
+    joined = peer.reply("room.join", room="here", after={"epoch": there["epoch"], "seq": there["seq"]})["result"]
+    assert (joined["resumed"], joined["reset"]) == (False, "epoch_changed")
+    assert [item["content"][0]["text"] for item in joined["snapshot"]["items"]] == ["one here", "two here"]
+
+
+def test_I7_joining_twice_from_the_same_cursor_gives_what_follows_twice_and_then_once(peer: RawPeer) -> None:
+    joined = peer.reply("room.join", room="twice")["result"]
+    seqs = [peer.reply("message.create", room="twice", content="x", respond="never")["result"]["seq"] for _ in range(3)]
+    after = {"epoch": joined["epoch"], "seq": joined["seq"]}
+    for _ in range(2):
+        assert peer.reply("room.join", room="twice", after=after)["result"]["resumed"]
+        assert [peer.until_type("item.created")["seq"] for _ in seqs] == seqs
+    heard = len(peer.heard)
+    peer.reply("message.create", room="twice", content="y", respond="never")
+    peer.reply("message.create", room="twice", content="z", respond="never")
+    peer.until_type("item.created", seq=seqs[-1] + 2)
+    assert [got["seq"] for got in peer.heard[heard:] if got["type"] == "item.created"] == [seqs[-1] + 1, seqs[-1] + 2]
+
+
+@pytest.mark.parametrize(
+    "unit", ["{},", "[],", '"",', "1,", '{"a":{}},'], ids=["objects", "lists", "texts", "numbers", "nested"]
+)
+def test_I3_what_is_costly_to_parse_is_refused_and_its_memory_given_back(
+    server: Server, peer: RawPeer, unit: str
+) -> None:
+    """64 KiB of small values, thirty times: each is parsed whole, since only its schema is wrong."""
+    values = (unit * (65_000 // len(unit))).rstrip(",")
+    before_bytes = rss_bytes(server)
+    for number in range(30):
+        peer.text(f'{{"type":"session.ping","id":"p{number}","x":[{values}]}}')
+        refused = peer.until_type("reply", id=f"p{number}")["error"]
+        assert (refused["code"], refused["param"]) == ("unknown_field", "x")
+    assert rss_bytes(server) - before_bytes < 16 * MIB
