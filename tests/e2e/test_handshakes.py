@@ -9,8 +9,8 @@ from contextlib import ExitStack, suppress
 
 import pytest
 
-from tests.support.raw_peer import CLOSE, PING, TEXT, RawPeer, encode_frame, upgrade_head
 from tests.support.memory import MIB, rss_bytes
+from tests.support.raw_peer import CLOSE, PING, TEXT, RawPeer, encode_frame, upgrade_head
 from tests.support.server import Server, roomcast_server
 from tests.support.unharmed import assert_unharmed, log_lines
 
