@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import anyio
 
-from roomcast.core.errors import StorageError
+from roomcast.core.errors import StorageError, StorageFull
 from roomcast.core.limits import Limits
 from roomcast.core.ports import Append, Committed, Conflict, Head, Retention
 from roomcast.storage import MemoryStore
@@ -22,6 +22,7 @@ class FaultyStore(MemoryStore):
 
     Attributes:
         fail_with: Raised by appends while it is set.
+        full_for: Appends with a batch that it says yes to find the disk full.
         gate: Appends wait for it while it is set.
         appended: Every batch that was committed.
         calls: How many appends were asked for.
@@ -30,6 +31,7 @@ class FaultyStore(MemoryStore):
     def __init__(self, *, retention: Retention = DEFAULT_RETENTION) -> None:
         super().__init__(clock=VirtualClock(), retention=retention)
         self.fail_with: StorageError | None = None
+        self.full_for: Callable[[Append], bool] | None = None
         self.gate: anyio.Event | None = None
         self.appended: list[Append] = []
         self.calls = 0
@@ -53,6 +55,8 @@ class FaultyStore(MemoryStore):
             await self.gate.wait()
         if self.fail_with is not None:
             raise self.fail_with
+        if self.full_for is not None and any(map(self.full_for, batches)):
+            raise StorageFull("full")
         outcomes = await super().append(batches)
         self.appended += [
             batch for batch, outcome in zip(batches, outcomes, strict=True) if isinstance(outcome, Committed)

@@ -12,9 +12,10 @@ stores), the model, the sockets and the clock. Runs on virtual time.
 from __future__ import annotations
 
 import itertools
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any, TypeAlias
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
 
 import anyio
 import orjson
@@ -22,7 +23,6 @@ import orjson
 from roomcast.core.errors import Disconnect, Refusal
 from roomcast.core.events import JsonObject, Record
 from roomcast.core.limits import Limits
-from roomcast.core.ports import Finish, Piece, UpstreamRequest
 from roomcast.core.profile import Profile
 from roomcast.core.rules import Rulebook
 from roomcast.core.session import Member, Role
@@ -33,6 +33,7 @@ from roomcast.generation.scheduler import Scheduler
 from roomcast.observe import NullObserver
 from roomcast.room.committer import Committer
 from roomcast.room.hub import Hub
+from roomcast.room.peers import Peers
 from roomcast.room.room import Room
 from roomcast.subscriber.desk import Desk
 from roomcast.subscriber.fanout import Shared
@@ -40,74 +41,10 @@ from roomcast.subscriber.overflow import Overflow
 from roomcast.subscriber.pump import Pump
 from roomcast.transport.dispatch import Caller, Dispatch
 from tests.support.faulty_store import FaultyStore
+from tests.support.scripted_upstream import ScriptedUpstream, Step, said
 from tests.support.virtual_time import VirtualClock
 
-__all__ = ["FaultyStore", "Rig", "ScriptedUpstream", "Viewer", "a_rig", "said"]
-
-Step: TypeAlias = str | float | Finish | Exception | anyio.Event
-
-
-def said(*pieces: str | float) -> list[Step]:
-    """A script that says `pieces` and completes."""
-    return [*pieces, Finish("completed")]
-
-
-class ScriptedUpstream:
-    """A model that says strings, waits for floats (seconds) and events, raises errors, and finishes.
-
-    Attributes:
-        requests: What it was asked.
-        hung_up: How many of its streams were left.
-        before_open: Waited for before a stream opens, if set.
-    """
-
-    name = "scripted"
-    simulated = True
-
-    def __init__(self, *scripts: Sequence[Step]) -> None:
-        self.scripts: list[Sequence[Step]] = list(scripts) or [said("Hel", "lo")]
-        self.requests: list[UpstreamRequest] = []
-        self.hung_up = 0
-        self.before_open: anyio.Event | None = None
-
-    async def warm(self) -> None:
-        pass
-
-    async def close(self) -> None:
-        pass
-
-    def open(self, request: UpstreamRequest) -> AbstractAsyncContextManager[AsyncIterator[Piece]]:
-        return self._open(request)
-
-    @asynccontextmanager
-    async def _open(self, request: UpstreamRequest) -> AsyncGenerator[AsyncIterator[Piece]]:
-        script = self.scripts[min(len(self.requests), len(self.scripts) - 1)]
-        self.requests.append(request)
-        try:
-            if self.before_open is not None:
-                await self.before_open.wait()
-            yield self._play(script, f"msg_of_{request.response_id}")
-        finally:
-            self.hung_up += 1
-
-    async def _play(self, script: Sequence[Step], item_id: str) -> AsyncIterator[Piece]:
-        opened = False
-        place = {"item_id": item_id, "output_index": 0}
-        for step in script:
-            if isinstance(step, str):
-                if not opened:
-                    opened = True
-                    item = {"id": item_id, "type": "message", "role": "assistant", "status": "in_progress"}
-                    yield {"type": "response.output_item.added", "output_index": 0, "item": {**item, "content": []}}
-                yield {"type": "response.output_text.delta", **place, "content_index": 0, "delta": step}
-            elif isinstance(step, int | float):
-                await anyio.sleep(step)
-            elif isinstance(step, anyio.Event):
-                await step.wait()
-            elif isinstance(step, Finish):
-                yield step
-            else:
-                raise step
+__all__ = ["FaultyStore", "Rig", "ScriptedUpstream", "Step", "Viewer", "a_rig", "said"]
 
 
 class _Tokens:
@@ -262,6 +199,17 @@ class Viewer:
         return await self.until(lambda got: got["type"] == kind and response_id in (None, got.get("response_id")))
 
 
+class Counts(NullObserver):
+    """Keeps what is counted, summed over labels."""
+
+    def __init__(self) -> None:
+        self.counted: Counter[str] = Counter()
+
+    def count(self, name: str, amount: float = 1, /, **labels: str) -> None:
+        super().count(name, amount, **labels)
+        self.counted[name] += int(amount)
+
+
 class Rig:
     """The parts, for tests that look inside."""
 
@@ -272,12 +220,14 @@ class Rig:
         limits: Limits,
         rulebook: Rulebook | None,
         orphan_grace_s: float | None,
+        node: str,
     ) -> None:
         self.upstream = upstream
         self.store = store
         self.limits = limits
+        self.node = node
         self.clock = VirtualClock()
-        self.observer = NullObserver()
+        self.observer = Counts()
         self._ids = itertools.count(1)
         self._orphan_grace_s = orphan_grace_s
         self._rulebook = rulebook or Rulebook(
@@ -286,7 +236,7 @@ class Rig:
         self.overflow = Overflow(self.clock, self.observer)
 
     def new_id(self, prefix: str) -> str:
-        return f"{prefix}_{next(self._ids):04}"
+        return f"{prefix}_{self.node}{next(self._ids):04}"
 
     def viewer(self, name: str, role: Role = Role.OWNER) -> Viewer:
         """A new connection."""
@@ -305,7 +255,7 @@ class Rig:
             clock=self.clock,
             new_id=self.new_id,
             observer=self.observer,
-            node="node_1",
+            node=self.node,
         )
         runner = Runner(
             upstream=self.upstream,
@@ -346,6 +296,14 @@ class Rig:
             new_id=self.new_id,
             observer=self.observer,
         )
+        self.peers = Peers(
+            node=self.node,
+            event_log=self.store,
+            rooms=self.store,
+            leases=self.store,
+            hub=self.hub,
+            clock=self.clock,
+        )
         tasks.start_soon(self.committer.run)
 
     async def turn(self, for_s: float) -> None:
@@ -374,11 +332,24 @@ async def a_rig(
     rulebook: Rulebook | None = None,
     settings: UpstreamSettings | None = None,
     orphan_grace_s: float | None = None,
+    node: str = "",
+    shared: bool = False,
+    breaks: bool = False,
 ) -> AsyncGenerator[Rig]:
-    """Run a rig; `store` may be one that an earlier rig left, as after a crash."""
+    """Run a rig.
+
+    Args:
+        store: May be one that an earlier rig left, as after a crash, or that another rig uses as well.
+        node: Name of this node, for rigs that share a store.
+        shared: Whether to follow what others write.
+        breaks: Whether the rules are meant to break on something.
+    """
     upstream = upstream or ScriptedUpstream(*scripts)
-    rig = Rig(upstream, store or FaultyStore(), limits or Limits(), rulebook, orphan_grace_s)
+    rig = Rig(upstream, store or FaultyStore(), limits or Limits(), rulebook, orphan_grace_s, node)
     async with anyio.create_task_group() as tasks:
         await rig.build(tasks, settings or UpstreamSettings())
+        if shared:
+            tasks.start_soon(rig.peers.run)
         yield rig
         tasks.cancel_scope.cancel()
+    assert bool(rig.observer.counted["roomcast_intent_failures_total"]) == breaks

@@ -9,7 +9,7 @@
         |-- StorageUnavailable
         `-- StorageDamaged
 
-A broken invariant is in no branch: it is an `assert`, and it may end the process.
+A broken invariant is in no branch: it is an `assert`. Met while an intent is decided, it costs that intent.
 Codes are those of docs/protocol.md; renaming one is a protocol change.
 """
 

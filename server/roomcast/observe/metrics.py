@@ -67,6 +67,7 @@ METRICS: Final[tuple[Metric, ...]] = (
     Metric("roomcast_commit_batch_events", "histogram", "Events of one append; more under load.", (), _POWERS),
     Metric("roomcast_append_conflicts_total", "counter", "Appends that another writer came before."),
     Metric("roomcast_append_failures_total", "counter", "Appends that the store refused or lost.", ("error",)),
+    Metric("roomcast_intent_failures_total", "counter", "Intents that the rules broke on; a bug.", ("intent",)),
     Metric("roomcast_deliveries_total", "counter", "Events handed to sockets, summed over viewers."),
     Metric("roomcast_outbox_bytes", "gauge", "Bytes waiting in outboxes, summed over connections."),
     Metric("roomcast_slow_viewers_total", "counter", "Viewers that fell behind, by what was done.", ("action",)),

@@ -13,27 +13,32 @@ Invariants
     C2  A refused, failed or conflicting append leaves the committed state as it was; its
         intents are decided again on what is true by then, or refused.
     C3  At most one append of a room is in flight, because there is one loop.
+    C4  An intent that the rules break on costs its own effect; no other intent, room or viewer.
+
+Not here: reading rooms from the store (loading.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import inf
+from typing import TypeAlias
 
 import anyio
 import orjson
 import structlog
 
 from roomcast.core.backoff import full_jitter
-from roomcast.core.errors import Refusal, StorageDamaged, StorageError, StorageFull
+from roomcast.core.errors import Refusal, StorageDamaged, StorageError, StorageFull, UpstreamError
 from roomcast.core.events import TERMINAL_TYPES, Record, encode_events
 from roomcast.core.intents import Due, Ended, Opened, Produced, Recovered
 from roomcast.core.ports import (
     Append,
     Clock,
+    Committed,
     Conflict,
     EventLog,
-    Expired,
     Hold,
     IdSource,
     ItemRow,
@@ -42,8 +47,8 @@ from roomcast.core.ports import (
     ReceiptKey,
     Rooms,
 )
-from roomcast.core.room_state import RoomState
 from roomcast.core.rules import Batch, Rulebook, decide
+from roomcast.room.loading import Loader, Undecodable
 from roomcast.room.room import Pending, Room, reused
 
 __all__ = ["Committer"]
@@ -69,6 +74,18 @@ class _Plan:
     append: Append | None = None
 
 
+_Outcome: TypeAlias = Committed | Conflict | StorageError | None
+"""What became of a plan; None when there was nothing to append."""
+
+
+class _BrokeOff(Exception):
+    """The rules broke on an intent: a fault of ours, not a refusal."""
+
+    def __init__(self, pending: Pending) -> None:
+        super().__init__()
+        self.pending = pending
+
+
 class Committer:
     """Runs the rounds of all rooms of this process.
 
@@ -92,61 +109,95 @@ class Committer:
         self._rooms = rooms
         self._rulebook = rulebook
         self._clock = clock
-        self._new_id = new_id
         self._observer = observer
         self._node = node
+        self._loader = Loader(event_log=event_log, rooms=rooms, limits=rulebook.limits, new_id=new_id)
         self._dirty: dict[Room, None] = {}
+        self._resting: dict[Room, float] = {}
         self._work = anyio.Event()
         self._failures = 0
         self._quarantined: set[str] = set()
 
-    def wake(self, room: Room) -> None:
-        """Something waits in `room`."""
-        self._dirty[room] = None
-        self._work.set()
+    def wake(self, room: Room, *, asked: bool = True) -> None:
+        """Something waits in `room`. While the store refuses, only what somebody `asked` is tried at once."""
+        if asked or room not in self._resting:
+            self._dirty[room] = None
+            self._work.set()
 
     async def run(self) -> None:
         """Run rounds for ever."""
         while True:
-            await self._work.wait()
+            with anyio.CancelScope(deadline=min(self._resting.values(), default=inf)):
+                await self._work.wait()
             self._work = anyio.Event()
-            rooms, self._dirty = list(self._dirty), {}
+            now = anyio.current_time()
+            rested = [room for room, until in self._resting.items() if until <= now]
+            rooms, self._dirty = list(self._dirty | dict.fromkeys(rested)), {}
+            for room in rooms:
+                self._resting.pop(room, None)
             await self._round(rooms)
             await anyio.lowlevel.checkpoint()
 
     async def _round(self, rooms: Sequence[Room]) -> None:
-        ready = [room for room in rooms if room.loaded or await self._load(room)]
+        ready = [room for room in rooms if await self._stands(room)]
         taken = [(room, pendings) for room in ready if (pendings := room.take())]
         try:
             known = await self._receipts(taken)
         except StorageError as error:
-            await self._fail(taken, error)
+            self._fail(taken, error)
             return
         plans = [self._plan(room, pendings, known) for room, pendings in taken]
-        appends = [plan.append for plan in plans if plan.append is not None]
-        started_s = self._clock.monotonic_s()
-        try:
-            outcomes = iter(await self._event_log.append(appends) if appends else ())
-        except StorageError as error:
-            for plan in plans:
-                if plan.append is None:
-                    self._settle(plan)
-            await self._fail([(plan.room, plan.pendings) for plan in plans if plan.append is not None], error)
-            return
-        if appends:
-            self._observe(appends, self._clock.monotonic_s() - started_s)
-            self._failures = 0
-        conflicts: list[_Plan] = []
-        for plan in plans:
-            outcome = None if plan.append is None else next(outcomes)
-            if isinstance(outcome, Conflict):
-                conflicts.append(plan)
-                continue
-            if outcome is not None:
+        outcomes = await self._commit(plans)
+        for plan, outcome in zip(plans, outcomes, strict=True):
+            if isinstance(outcome, Committed):
                 plan.room.floor = outcome.floor
-            self._settle(plan)
-        for plan in conflicts:
-            await self._give_way(plan)
+            if outcome is None or isinstance(outcome, Committed):
+                self._settle(plan)
+        for plan, outcome in zip(plans, outcomes, strict=True):
+            if isinstance(outcome, StorageError):
+                self._fail([(plan.room, plan.pendings)], outcome)
+            elif isinstance(outcome, Conflict):
+                self._give_way(plan, outcome)
+
+    async def _stands(self, room: Room) -> bool:
+        """Bring a room into memory, and to the log's head where other writers moved it; whether it could be."""
+        try:
+            if room.loaded and room.behind:
+                await self._loader.catch_up(room)
+            if not room.loaded:
+                await self._loader.load(room)
+            room.seen = None
+        except StorageError as error:
+            if isinstance(error, Undecodable) and room.name not in self._quarantined:
+                self._quarantined.add(room.name)
+                log.error("room_quarantined", room=room.name, error=type(error.__cause__).__name__)
+            self._fail([(room, room.take())], error)
+            return False
+        return True
+
+    async def _commit(self, plans: Sequence[_Plan]) -> Sequence[_Outcome]:
+        """Append what the plans want, all together; the outcomes are in their order."""
+        appends = [plan.append for plan in plans if plan.append is not None]
+        if not appends:
+            return [None] * len(plans)
+        started_s = self._clock.monotonic_s()
+        outcomes = await self._append_all(appends)
+        if not any(isinstance(outcome, StorageError) for outcome in outcomes):
+            self._failures = 0
+            self._observe(appends, self._clock.monotonic_s() - started_s)
+        found = iter(outcomes)
+        return [None if plan.append is None else next(found) for plan in plans]
+
+    async def _append_all(self, appends: Sequence[Append]) -> Sequence[Committed | Conflict | StorageError]:
+        """One transaction; on a full disk one each, because a terminal may still have space where others have none."""
+        try:
+            return await self._event_log.append(appends)
+        except StorageFull as error:
+            if len(appends) == 1:
+                return [error]
+            return [outcome for append in appends for outcome in await self._append_all([append])]
+        except StorageError as error:
+            return [error] * len(appends)
 
     # -- deciding -------------------------------------------------------------------------------
 
@@ -155,7 +206,16 @@ class Committer:
         return await self._rooms.receipts(keys) if keys else {}
 
     def _plan(self, room: Room, pendings: list[Pending], known: Mapping[ReceiptKey, Receipt]) -> _Plan:
-        """Decide what waits, until there is as much as one write to every viewer may be; the rest waits on."""
+        """Decide what waits; what the rules break on is left out, and the rest is decided anew."""
+        while True:
+            try:
+                return self._decide_all(room, pendings, known)
+            except _BrokeOff as broken:
+                pendings.remove(broken.pending)
+                self._leave_out(room, broken.pending)
+
+    def _decide_all(self, room: Room, pendings: list[Pending], known: Mapping[ReceiptKey, Receipt]) -> _Plan:
+        """Decide until there is as much as one write to every viewer may be; the rest waits on."""
         now_ms = self._clock.now_ms()
         batch = Batch(room.state, self._rulebook, now_ms, draining=self.draining)
         plan = _Plan(room, batch)
@@ -165,14 +225,29 @@ class Committer:
                 room.put_back(pendings[place:])
                 self.wake(room)
                 break
+            try:
+                outcome = self._decide(plan, pending, known)
+                records = encode_events(batch.events[len(plan.records) :])
+            except Exception as error:
+                raise _BrokeOff(pending) from error
             plan.pendings.append(pending)
-            plan.outcomes.append(self._decide(plan, pending, known))
-            records = encode_events(batch.events[len(plan.records) :])
+            plan.outcomes.append(outcome)
             plan.records += records
             size_bytes += sum(len(record.data) for record in records)
         if batch.events or plan.receipts or (room.checkpoint_wanted and batch.state.exists):
             plan.append = self._append(plan)
         return plan
+
+    def _leave_out(self, room: Room, pending: Pending) -> None:
+        """Refuse an intent that the rules broke on; what it was about ends rather than hangs."""
+        intent = pending.intent
+        log.exception("intent_failed", room=room.name, intent=type(intent).__name__)
+        self._observer.count("roomcast_intent_failures_total", intent=type(intent).__name__)
+        room.settled(pending, Refusal("internal", "the server failed to carry this out"))
+        if isinstance(intent, Produced):
+            room.end(Ended(intent.response_id, UpstreamError("internal", "the server failed")))
+        elif isinstance(intent, Ended):
+            room.submit(Recovered("owner_lost", (intent.response_id,), start_next=False))
 
     def _decide(self, plan: _Plan, pending: Pending, known: Mapping[ReceiptKey, Receipt]) -> bytes | Refusal:
         if pending.key is not None and (receipt := known.get(pending.key)):
@@ -229,36 +304,14 @@ class Committer:
         for pending, outcome in zip(plan.pendings, plan.outcomes, strict=True):
             room.settled(pending, outcome)
 
-    async def _give_way(self, plan: _Plan) -> None:
+    def _give_way(self, plan: _Plan, conflict: Conflict) -> None:
         """Another writer was first: fold what it wrote, then decide the same intents again."""
-        room = plan.room
-        room.put_back(plan.pendings)
         self._observer.count("roomcast_append_conflicts_total")
-        try:
-            await self._catch_up(room)
-        except StorageError as error:
-            await self._fail([(room, room.take())], error)
-            return
-        self.wake(room)
+        plan.room.put_back(plan.pendings)
+        plan.room.seen = conflict.head
+        self.wake(plan.room)
 
-    async def _catch_up(self, room: Room) -> None:
-        """Fold what other writers appended, and tell the readers; where that cannot be, the room is loaded anew."""
-        head = await self._event_log.head(room.name)
-        if head is None or head.epoch != room.epoch or head.seq < room.state.seq:
-            room.loaded = False
-            return
-        room.floor, limits = head.floor, self._rulebook.limits
-        while room.state.seq < head.seq:
-            read = await self._event_log.read(room.name, room.state.seq, limits.read_events, limits.read_bytes)
-            if isinstance(read, Expired) or not read.records:
-                room.loaded = False
-                return
-            state, events = room.state.fork(), [orjson.loads(record.data) for record in read.records]
-            for event in events:
-                state.fold(event)
-            room.advance(state, read.records, events, own=False)
-
-    async def _fail(self, taken: Sequence[tuple[Room, list[Pending]]], error: StorageError) -> None:
+    def _fail(self, taken: Sequence[tuple[Room, list[Pending]]], error: StorageError) -> None:
         """The store refused: refuse commands, keep what already happened, and try again in a moment.
 
         Whoever only visits a room that is in memory needs nothing of the store.
@@ -268,7 +321,8 @@ class Committer:
         if self._failures == 1:
             log.error("append_failed", error=type(error).__name__, rooms=len(taken))
         self._observer.count("roomcast_append_failures_total", error=type(error).__name__)
-        waiting: list[Room] = []
+        roll = 0.5 + 0.5 * (self._failures % 2)
+        rest_s = full_jitter(self._failures, base_s=RETRY_BASE_S, cap_s=RETRY_CAP_S, roll=roll)
         for room, pendings in taken:
             lost = isinstance(error, StorageDamaged) and not room.loaded  # what cannot be read is never decided
             kept: list[Pending] = []
@@ -280,51 +334,7 @@ class Committer:
             if kept:
                 room.put_back(kept)
                 room.degrade(refusal.code)
-                waiting.append(room)
-        if waiting:
-            roll = 0.5 + 0.5 * (self._failures % 2)
-            await anyio.sleep(full_jitter(self._failures, base_s=RETRY_BASE_S, cap_s=RETRY_CAP_S, roll=roll))
-            for room in waiting:
-                self.wake(room)
-
-    # -- loading --------------------------------------------------------------------------------
-
-    async def _load(self, room: Room) -> bool:
-        """Bring a room into memory: its checkpoint and what came after. Cost: the state and that tail."""
-        limits = self._rulebook.limits
-        try:
-            head = await self._event_log.head(room.name)
-            saved = await self._rooms.checkpoint(room.name) if head else None
-            if saved and head and saved.epoch == head.epoch:
-                state = RoomState.load(saved.state, keep_items=limits.state_items)
-            else:
-                state = RoomState(room.name, keep_items=limits.state_items)
-            since_checkpoint = state.seq
-            records: list[Record] = []
-            while head is not None and state.seq < head.seq:
-                read = await self._event_log.read(room.name, state.seq, limits.read_events, limits.read_bytes)
-                if isinstance(read, Expired) or not read.records:
-                    raise StorageDamaged(f"the log of room {room.name} has a hole behind {state.seq}")
-                for record in read.records:
-                    state.fold(orjson.loads(record.data))
-                records.extend(read.records)
-        except StorageError as error:
-            await self._fail([(room, room.take())], error)
-            return False
-        except Exception as error:  # whatever a row that is not as we wrote it does to the fold: only its room pays
-            await self._quarantine(room, error)
-            return False
-        epoch, floor = (head.epoch, head.floor) if head else (self._new_id("ep"), 0)
-        room.stand(epoch, state, records, floor)
-        room.since_checkpoint = state.seq - since_checkpoint
-        return True
-
-    async def _quarantine(self, room: Room, error: Exception) -> None:
-        """Refuse everything in a room whose rows do not decode; the others go on."""
-        if room.name not in self._quarantined:
-            self._quarantined.add(room.name)
-            log.error("room_quarantined", room=room.name, error=type(error).__name__)
-        await self._fail([(room, room.take())], StorageDamaged(f"room {room.name}: what is stored does not decode"))
+                self._resting[room] = anyio.current_time() + rest_s
 
     def _observe(self, appends: Sequence[Append], took_s: float) -> None:
         self._observer.time("roomcast_commit_seconds", took_s)

@@ -14,7 +14,7 @@ import structlog
 from roomcast.core.errors import Refusal
 from roomcast.core.intents import Recovered
 from roomcast.core.limits import Limits
-from roomcast.core.ports import Clock, EventLog, RoomCard, Rooms
+from roomcast.core.ports import Clock, EventLog, Head, RoomCard, Rooms
 from roomcast.room.committer import Committer
 from roomcast.room.room import Reader, Room
 from roomcast.room.timers import Timers
@@ -67,6 +67,13 @@ class Hub:
             room.busy_at_s = self._clock.monotonic_s()
             room.readers = [*self._readers(room), self._timers]
         return room
+
+    def moved(self, head: Head) -> None:
+        """A room's log moved, perhaps by another writer; what is in memory follows."""
+        room = self._rooms.get(head.room)
+        if room is not None and room.loaded and (head.epoch != room.epoch or head.seq > room.state.seq):
+            room.seen = head
+            self._committer.wake(room)
 
     async def wait_in_line(self, name: str) -> None:
         """Wait until what is in line in a room now is decided; a room that is not in memory has no line."""

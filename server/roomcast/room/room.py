@@ -24,7 +24,7 @@ from roomcast.core.errors import Refusal
 from roomcast.core.events import Cursor, JsonObject, Record, is_delta
 from roomcast.core.intents import Ended, Intent, Opened, Produced
 from roomcast.core.limits import Limits
-from roomcast.core.ports import ReceiptKey
+from roomcast.core.ports import Head, ReceiptKey
 from roomcast.core.room_state import RoomState
 from roomcast.core.tail import Tail
 
@@ -48,6 +48,14 @@ class Round:
     records: Sequence[Record]
     events: Sequence[JsonObject]
     own: bool = True
+
+
+class Wake(Protocol):
+    """Tells the committer that something waits in a room."""
+
+    def __call__(self, room: Room, *, asked: bool = True) -> None:
+        """See `Committer.wake`."""
+        ...
 
 
 class Reader(Protocol):
@@ -89,14 +97,18 @@ class Pending:
 class Room:
     """A room that is, or is about to be, in memory.
 
+    Attributes:
+        seen: The newest head that was heard of from the log itself; None where nothing was since the last look.
+
     Args:
-        wake: Called when something waits for the committer.
+        wake: Called when something waits for the committer, and whether somebody asked for it.
     """
 
-    def __init__(self, name: str, limits: Limits, wake: Callable[[Room], None]) -> None:
+    def __init__(self, name: str, limits: Limits, wake: Wake) -> None:
         self._limits = limits
         self.name = name
         self.loaded = False
+        self.seen: Head | None = None
         self.epoch = ""
         self.floor = 0
         self.state = RoomState(name, keep_items=limits.state_items)
@@ -119,6 +131,11 @@ class Room:
     def position(self) -> Cursor:
         """Behind the newest committed event."""
         return Cursor(self.epoch, self.state.seq)
+
+    @property
+    def behind(self) -> bool:
+        """Whether another writer has moved the log away from where the room stands."""
+        return self.seen is not None and (self.seen.epoch, self.seen.seq) != self.position
 
     @property
     def idle(self) -> bool:
@@ -189,7 +206,7 @@ class Room:
     def _add(self, pending: Pending) -> None:
         self._unsettled += 1
         self._waiting.append(pending)
-        self._wake(self)
+        self._wake(self, asked=bool(pending.answers))
 
     # -- for the committer ----------------------------------------------------------------------
 
