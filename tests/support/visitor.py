@@ -106,6 +106,7 @@ class Visitor:
         self._wire: _Wire | None = None
         self._sent = 0
         self._join_ids: set[str] = set()
+        self._answered = 0
         self._seen: dict[str, int] = {}
         self._news = asyncio.Event()
 
@@ -113,6 +114,11 @@ class Visitor:
     def breaks(self) -> int:
         """How many connections have ended."""
         return self.transcript.count(BREAK)
+
+    @property
+    def joins(self) -> int:
+        """How many joins were answered."""
+        return self._answered
 
     @property
     def here(self) -> bool:
@@ -235,6 +241,7 @@ class Visitor:
 
     def _take_join(self, reply: Json, visit: Visit, frame_bytes: int) -> None:
         self._join_ids.discard(reply["id"])
+        self._answered += 1
         if not reply["ok"]:
             visit.retry_after_s = reply["error"].get("retry_after_ms", 1_000) / 1_000
             self.drop()
@@ -276,14 +283,14 @@ class _Wire(asyncio.Protocol):
     """The bytes of one connection.
 
     Attributes:
-        upgraded: The status of the answer to the handshake.
+        upgraded: The status of the answer to the handshake; None when there was none.
         lost: Set when the connection is gone.
     """
 
     def __init__(self, visitor: Visitor) -> None:
         self.received_bytes = 0
         self.close_code: int | None = None
-        self.upgraded: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self.upgraded: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
         self.lost = asyncio.Event()
         self._visitor = visitor
         self._buffer = bytearray()
@@ -307,7 +314,7 @@ class _Wire(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         if not self.upgraded.done():
-            self.upgraded.set_exception(ConnectionError("no answer to the handshake"))
+            self.upgraded.set_result(None)
         self.lost.set()
 
     def write(self, data: bytes) -> None:
