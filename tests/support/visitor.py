@@ -71,7 +71,7 @@ class Visitor:
     """Comes and goes in one room.
 
     Args:
-        port: Where the server listens, now and after a restart.
+        port: Where the server listens; may be set later.
         dice: When to come back is by chance.
         frames: Equal frames are kept once; visitors of one room may share it.
         receive_buffer_bytes: What the kernel takes for us when we do not read.
@@ -98,7 +98,7 @@ class Visitor:
         self.transcript: list[bytes] = []
         self.visits: list[Visit] = []
         self.cursor: Json | None = None
-        self._port = port
+        self.port = port
         self._dice = dice or random.Random(name)
         self._frames: dict[bytes, bytes] = {} if frames is None else frames
         self._receive_buffer_bytes = receive_buffer_bytes
@@ -181,12 +181,12 @@ class Visitor:
             connection.setblocking(False)
             if self._receive_buffer_bytes is not None:
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self._receive_buffer_bytes)
-            await loop.sock_connect(connection, ("127.0.0.1", self._port))
+            await loop.sock_connect(connection, ("127.0.0.1", self.port))
             _, wire = await loop.create_connection(lambda: _Wire(self), sock=connection)
         except BaseException:
             connection.close()
             raise
-        wire.write(upgrade_head(self._port, path=f"/v1/ws?member={self.name}"))
+        wire.write(upgrade_head(self.port, path=f"/v1/ws?member={self.name}"))
         return wire
 
     def _join(self, after: Json | None) -> None:
