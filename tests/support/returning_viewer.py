@@ -72,13 +72,21 @@ class ReturningViewer:
             while not wanted():
                 await self._news.wait()
 
+    async def until_joined(self, timeout_s: float = 40) -> None:
+        """Wait until it is in the room."""
+        await self.until(lambda: self._connection is not None, timeout_s)
+
     async def until_ended(self, *response_ids: str, timeout_s: float = 40) -> None:
         """Wait until it has the terminals of all of these."""
         await self.until(lambda: set(response_ids) <= self.ended.keys(), timeout_s)
 
-    async def until_heard(self, kind: str, timeout_s: float = 40) -> Json:
-        """Wait for something of this type that was not heard before; returns it."""
-        heard = len(self.transcript)
+    async def until_heard(self, kind: str, *, since: int | None = None, timeout_s: float = 40) -> Json:
+        """Wait for something of this type behind place `since` of the transcript; returns it.
+
+        Args:
+            since: Where to begin; by default, what was heard already does not count.
+        """
+        heard = len(self.transcript) if since is None else since
 
         def found() -> Json | None:
             return next((got for got in self.transcript[heard:] if got["type"] == kind), None)
@@ -91,9 +99,10 @@ class ReturningViewer:
     async def command(self, kind: str, **fields: object) -> Json:
         """Send a command under one id until it is answered, over however many connections; returns the reply."""
         self._commands += 1
-        body = {"type": kind, "id": f"{self.name}-c{self._commands}", "room": self.room, **fields}
+        where = {} if kind.startswith("session.") else {"room": self.room}
+        body = {"type": kind, "id": f"{self.name}-c{self._commands}", **where, **fields}
         while True:
-            await self.until(lambda: self._connection is not None)
+            await self.until_joined()
             connection, sent_at = self._connection, len(self.transcript)
             assert connection is not None
             try:

@@ -7,9 +7,10 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from roomcast.core.errors import ServerError, StorageDamaged, StorageError, StorageFull, StorageUnavailable
-from roomcast.storage.sqlite.errors import StoreInUse, StoreUnusable, translated
+from roomcast.storage.sqlite.errors import DamageAlarm, StoreInUse, StoreUnusable, SyncFailed, translated
 
 PATH = Path("data/roomcast.db")
 
@@ -29,7 +30,9 @@ def an_error(code: int) -> sqlite3.Error:
         (sqlite3.SQLITE_CORRUPT_INDEX, StorageDamaged),
         (sqlite3.SQLITE_NOTADB, StorageDamaged),
         (sqlite3.SQLITE_IOERR, StorageUnavailable),
-        (sqlite3.SQLITE_IOERR_FSYNC, StorageUnavailable),
+        (sqlite3.SQLITE_IOERR_WRITE, StorageUnavailable),
+        (sqlite3.SQLITE_IOERR_FSYNC, SyncFailed),
+        (sqlite3.SQLITE_IOERR_DIR_FSYNC, SyncFailed),
         (sqlite3.SQLITE_BUSY, StorageUnavailable),
         (sqlite3.SQLITE_BUSY_SNAPSHOT, StorageUnavailable),
         (sqlite3.SQLITE_READONLY_DBMOVED, StorageUnavailable),
@@ -72,3 +75,14 @@ def test_errors_of_opening_are_the_servers_own() -> None:
     assert issubclass(StoreInUse, StoreUnusable)
     assert issubclass(StoreUnusable, ServerError)
     assert StoreUnusable(PATH, "no").path == PATH
+
+
+def test_damage_is_told_once_with_the_file_and_what_to_do() -> None:
+    alarm = DamageAlarm(PATH)
+    with capture_logs() as lines:
+        alarm.ring(StorageDamaged("the first"))
+        alarm.ring(StorageDamaged("the second"))
+    [line] = lines
+    assert (line["event"], line["log_level"], line["error"]) == ("store_damaged", "error", "the first")
+    assert line["path"] == str(PATH)
+    assert "roomcast restore" in line["advice"]

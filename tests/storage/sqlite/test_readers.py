@@ -12,6 +12,7 @@ import pytest
 
 from roomcast.core.errors import StorageDamaged, StorageUnavailable
 from roomcast.storage.sqlite.connections import connect_reader
+from roomcast.storage.sqlite.errors import DamageAlarm
 from roomcast.storage.sqlite.readers import Readers
 from tests.storage.sqlite.files import database
 
@@ -22,7 +23,7 @@ pytestmark = pytest.mark.anyio
 async def readers(tmp_path: Path) -> AsyncGenerator[Readers]:
     path = tmp_path / "db"
     with database(path):
-        readers = Readers([connect_reader(path), connect_reader(path)], path=path)
+        readers = Readers([connect_reader(path), connect_reader(path)], path=path, alarm=DamageAlarm(path))
         yield readers
         await readers.close()
 
@@ -80,7 +81,7 @@ async def test_what_sqlite_raises_comes_out_as_ours(readers: Readers) -> None:
 async def test_damage_is_told_by_the_name_of_the_file(tmp_path: Path) -> None:
     path = tmp_path / "db"
     path.write_bytes(b"this is no database" * 1_000)
-    readers = Readers([connect_reader(path)], path=path)
+    readers = Readers([connect_reader(path)], path=path, alarm=DamageAlarm(path))
     with pytest.raises(StorageDamaged, match=str(path)):
         await readers.run(lambda connection: connection.execute("SELECT count(*) FROM events").fetchone())
     await readers.close()
@@ -89,7 +90,7 @@ async def test_damage_is_told_by_the_name_of_the_file(tmp_path: Path) -> None:
 async def test_closing_waits_for_reads_and_refuses_new_ones(tmp_path: Path) -> None:
     path = tmp_path / "db"
     with database(path):
-        readers = Readers([connect_reader(path), connect_reader(path)], path=path)
+        readers = Readers([connect_reader(path), connect_reader(path)], path=path, alarm=DamageAlarm(path))
         await _close_while_reading(readers)
 
 

@@ -12,8 +12,11 @@ from typing import TypeAlias
 
 import anyio
 import pytest
+from structlog.testing import capture_logs
 
-from roomcast.core.errors import StorageDamaged, StorageFull, StorageUnavailable
+from roomcast.core.errors import StorageDamaged, StorageError, StorageFull, StorageUnavailable
+from roomcast.storage.sqlite import writer
+from roomcast.storage.sqlite.errors import DamageAlarm
 from roomcast.storage.sqlite.writer import Writer
 from tests.storage.sqlite.files import open_database
 
@@ -43,6 +46,9 @@ class Opened:
         self.closed = threading.Event()
         self.commits_shown: list[int] = []
         self.rooms_to_make = 0
+        self.renewed = 0
+        self.cannot_renew: StorageError | None = None
+        self.abandoned = False
         self.writer: Writer[Request, object] = Writer(
             self.connection,
             transact,
@@ -50,8 +56,22 @@ class Opened:
             always_sync=always_sync,
             on_committed=lambda: self.commits_shown.append(self.writer.statistics().requests),
             make_room=self.make_room,
+            renewal=self,
+            alarm=DamageAlarm(path),
             on_closed=self.closed.set,
         )
+
+    def renew(self, connection: sqlite3.Connection) -> sqlite3.Connection:
+        self.renewed += 1
+        if self.cannot_renew is not None:
+            raise self.cannot_renew
+        connection.close()
+        self.connection = open_database(self.path)
+        return self.connection
+
+    def abandon(self, connection: sqlite3.Connection) -> None:
+        self.abandoned = connection is self.connection
+        connection.close()
 
     def make_room(self, request: Request) -> bool:
         self.rooms_to_make -= 1
@@ -250,6 +270,94 @@ async def test_an_engine_that_fails_is_not_asked_again_for_each_of_a_group(opene
         with pytest.raises((StorageUnavailable, StorageDamaged)):
             await future
     assert calls == 1
+
+
+def failing(code: int) -> Request:
+    """A request in whose transaction SQLite fails so."""
+
+    def fail(connection: sqlite3.Connection) -> None:
+        connection.execute("INSERT INTO beats VALUES ('half', 1)")
+        error = sqlite3.OperationalError("as the engine says")
+        error.sqlite_errorcode, error.sqlite_errorname = code, "SQLITE_AS_GIVEN"
+        raise error
+
+    return fail
+
+
+async def test_nothing_is_committed_behind_a_failed_sync_before_the_connections_are_renewed(opened: Opened) -> None:
+    with pytest.raises(StorageUnavailable):
+        await opened.writer.submit(failing(sqlite3.SQLITE_IOERR_FSYNC))
+    opened.cannot_renew = StorageUnavailable("still failing")
+    for times in (1, 2):
+        with pytest.raises(StorageUnavailable, match="still failing"):
+            await opened.writer.submit("refused")
+        assert (opened.renewed, opened.nodes()) == (times, [])
+    opened.cannot_renew = None
+    await opened.writer.submit("accepted")
+    await opened.writer.submit("another")
+    assert (opened.renewed, opened.nodes()) == (3, ["accepted", "another"])
+
+
+async def test_an_error_of_another_kind_needs_no_renewal(opened: Opened) -> None:
+    with pytest.raises(StorageUnavailable):
+        await opened.writer.submit(failing(sqlite3.SQLITE_IOERR_WRITE))
+    await opened.writer.submit("accepted")
+    assert (opened.renewed, opened.nodes()) == (0, ["accepted"])
+
+
+async def test_a_damaged_file_is_written_no_more_and_the_operator_is_told_once(opened: Opened) -> None:
+    await opened.writer.submit("before")
+    with capture_logs() as lines:
+        for request in (failing(sqlite3.SQLITE_CORRUPT), "refused", "refused"):
+            with pytest.raises(StorageDamaged, match="as the engine says"):
+                await opened.writer.submit(request)
+    assert [line["event"] for line in lines] == ["store_damaged"]
+    assert opened.nodes() == ["before"]
+    await opened.writer.close()
+    assert opened.abandoned
+
+
+async def test_a_connection_that_is_not_to_be_trusted_empties_no_log_when_it_closes(opened: Opened) -> None:
+    with pytest.raises(StorageUnavailable):
+        await opened.writer.submit(failing(sqlite3.SQLITE_IOERR_FSYNC))
+    await opened.writer.close()
+    assert opened.abandoned
+
+
+def moved(path: Path, table: str) -> bool:
+    """Whether the database itself, without its log, has rows in this table."""
+    with closing(sqlite3.connect(f"{path.as_uri()}?immutable=1", uri=True)) as without_log:
+        return bool(without_log.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
+
+
+async def test_a_checkpoint_comes_behind_so_many_commits(opened: Opened) -> None:
+    for number in range(writer.CHECKPOINT_COMMITS):
+        assert not moved(opened.path, "beats")
+        await opened.writer.submit(f"n{number:03}")
+    await opened.writer.submit("was answered behind the checkpoint of the one before")
+    assert moved(opened.path, "beats")
+
+
+async def test_a_checkpoint_comes_behind_so_many_bytes(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer, "CHECKPOINT_BYTES", 200_000)
+    await opened.writer.submit(large)
+    await opened.writer.submit("n1")
+    assert not moved(opened.path, "checkpoints")
+    await opened.writer.submit(lambda connection: connection.execute("UPDATE checkpoints SET state = zeroblob(90000)"))
+    await opened.writer.submit("n2")
+    assert moved(opened.path, "checkpoints")
+
+
+async def test_a_checkpoint_that_fails_is_told_and_loses_nothing(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "CHECKPOINT_COMMITS", 1)
+    deny = denying(sqlite3.SQLITE_PRAGMA, "wal_checkpoint")
+    with capture_logs() as lines:
+        await opened.writer.submit(lambda connection: connection.set_authorizer(deny))
+        await opened.writer.submit("behind it")
+    assert [line["event"] for line in lines][:1] == ["wal_checkpoint_failed"]
+    assert opened.nodes() == ["behind it"]
 
 
 async def test_a_transaction_that_could_not_be_rolled_back_is_gone_before_the_next(opened: Opened) -> None:

@@ -16,6 +16,7 @@ import errno
 import mmap
 import shutil
 import subprocess
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -55,6 +56,13 @@ class Site:
     def begun(self) -> int:
         """Calls so far, counted as they begin."""
         return int(self._page[self._at + 3])
+
+    def until_begun(self, number: int, timeout_s: float = 30) -> None:
+        """Wait until so many have begun since the server started."""
+        deadline = time.monotonic() + timeout_s
+        while self.begun < number:
+            assert time.monotonic() < deadline, f"{self.begun} of {number} calls in {timeout_s} s"
+            time.sleep(0.01)
 
     @property
     def failed(self) -> int:

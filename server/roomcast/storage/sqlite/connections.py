@@ -24,7 +24,6 @@ BUSY_TIMEOUT_S: Final = 5.0
 CACHED_STATEMENTS: Final = 512
 """Statements for many rows exist once for each number of rows (see appending.py)."""
 
-WAL_CHECKPOINT_PAGES: Final = 1_000
 WAL_KEPT_BYTES: Final = 64 * 1024 * 1024
 
 
@@ -36,19 +35,24 @@ def has_wal_reset_bug(version: tuple[int, int, int]) -> bool:
     return version >= (3, 7, 0) and (fixed_in_branch is None or version[2] < fixed_in_branch)
 
 
-def connect_writer(path: Path, *, prepare: Callable[[sqlite3.Connection], None]) -> sqlite3.Connection:
-    """Open the file, or make it, for the one connection that writes.
+def connect_writer(
+    path: Path, *, prepare: Callable[[sqlite3.Connection], None], make: bool = True
+) -> sqlite3.Connection:
+    """Open the file for the one connection that writes.
+
+    It never checkpoints by itself: SQLite would keep to itself that a sync failed (writer.py does it).
 
     Args:
         path: The database.
         prepare: Checks and upgrades the file before anything else touches it.
+        make: Whether to make it if it is not there.
     """
-    connection = _connect(path, "rwc")
+    connection = _connect(path, "rwc" if make else "rw")
     try:
         prepare(connection)
         if connection.execute("PRAGMA journal_mode = WAL").fetchone() != ("wal",):
             raise StoreUnusable(path, "its file system has no shared memory, which a write-ahead log needs")
-        connection.execute(f"PRAGMA wal_autocheckpoint = {WAL_CHECKPOINT_PAGES}")
+        connection.execute("PRAGMA wal_autocheckpoint = 0")
         connection.execute(f"PRAGMA journal_size_limit = {WAL_KEPT_BYTES}")
         connection.execute("PRAGMA fullfsync = ON")  # macOS: a sync that the drive's cache does not swallow
     except BaseException:

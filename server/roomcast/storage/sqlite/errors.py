@@ -2,6 +2,7 @@
 
 StorageFull         SQLITE_FULL: the device or a quota has no room
 StorageUnavailable  the file cannot be reached, read or written now
+  SyncFailed        of these: the disk did not confirm what it was given (renewal.py)
 StorageDamaged      SQLite says that this is not a sound database
 anything else       a mistake of ours; it is not translated and nobody should handle it
 """
@@ -14,9 +15,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+import structlog
+
 from roomcast.core.errors import ServerError, StorageDamaged, StorageError, StorageFull, StorageUnavailable
 
-__all__ = ["StoreInUse", "StoreUnusable", "translated"]
+__all__ = ["DamageAlarm", "StoreInUse", "StoreUnusable", "SyncFailed", "translated"]
+
+log = structlog.get_logger()
+
+
+class SyncFailed(StorageUnavailable):
+    """The disk did not confirm a sync: what was written before it may be lost, too."""
 
 
 class StoreUnusable(ServerError):
@@ -44,6 +53,11 @@ class StoreInUse(StoreUnusable):
         self.holder = holder
 
 
+_IN_DETAIL: Final[dict[int, type[StorageError]]] = {
+    sqlite3.SQLITE_IOERR_FSYNC: SyncFailed,
+    sqlite3.SQLITE_IOERR_DIR_FSYNC: SyncFailed,
+}
+
 _OURS: Final[dict[int, type[StorageError]]] = {
     sqlite3.SQLITE_FULL: StorageFull,
     sqlite3.SQLITE_CORRUPT: StorageDamaged,
@@ -65,7 +79,22 @@ def translated(path: Path) -> Generator[None]:
         yield
     except sqlite3.Error as error:
         code = getattr(error, "sqlite_errorcode", 0)  # absent where the module itself complains
-        ours = _OURS.get(code & 0xFF)  # the low byte is the kind, the rest is detail
+        ours = _IN_DETAIL.get(code) or _OURS.get(code & 0xFF)  # the low byte is the kind, the rest is detail
         if ours is None:
             raise
         raise ours(f"{path}: {error} ({error.sqlite_errorname})") from error
+
+
+class DamageAlarm:
+    """Says once, loudly, that a file is damaged, and what to do about it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._rung = False
+
+    def ring(self, error: StorageDamaged) -> None:
+        """Tell the operator; the same thing again is not news."""
+        if not self._rung:
+            self._rung = True
+            advice = "stop the server, then put a backup in its place: roomcast restore FILE"
+            log.error("store_damaged", path=str(self._path), error=str(error), advice=advice)

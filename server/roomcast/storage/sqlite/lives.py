@@ -53,8 +53,8 @@ def host_boot_id() -> str | None:
 
 def begin(
     connection: sqlite3.Connection,
-    *,
     mark: int | None,
+    *,
     boot_id: str | None,
     durability: str,
     new_epoch: Callable[[], str],

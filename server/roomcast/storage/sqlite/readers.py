@@ -2,6 +2,8 @@
 
 With a write-ahead log a reader sees the newest commit and waits for no writer; beyond the
 number of connections, readers wait for each other, in order.
+
+The writer's thread may exchange all of them for others while no query runs (renewal.py).
 """
 
 from __future__ import annotations
@@ -10,12 +12,13 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from queue import SimpleQueue
+from threading import Lock
 from typing import TypeVar
 
 from anyio import CapacityLimiter, to_thread
 
-from roomcast.core.errors import StorageUnavailable
-from roomcast.storage.sqlite.errors import translated
+from roomcast.core.errors import StorageDamaged, StorageUnavailable
+from roomcast.storage.sqlite.errors import DamageAlarm, translated
 
 __all__ = ["Readers"]
 
@@ -28,14 +31,18 @@ class Readers:
     Args:
         connections: Open for reading; this closes them.
         path: The file, for messages.
+        alarm: Told of damage.
     """
 
-    def __init__(self, connections: Sequence[sqlite3.Connection], *, path: Path) -> None:
+    def __init__(self, connections: Sequence[sqlite3.Connection], *, path: Path, alarm: DamageAlarm) -> None:
         self._path = path
-        self._idle: SimpleQueue[sqlite3.Connection] = SimpleQueue()
+        self._alarm = alarm
+        self._count = len(connections)
+        self._idle: SimpleQueue[sqlite3.Connection | None] = SimpleQueue()
         for connection in connections:
             self._idle.put(connection)
-        self._limiter = CapacityLimiter(len(connections))
+        self._limiter = CapacityLimiter(self._count)
+        self._all = Lock()
         self._closed = False
 
     async def run(self, query: Callable[[sqlite3.Connection], Answer]) -> Answer:
@@ -47,19 +54,52 @@ class Readers:
     def _run(self, query: Callable[[sqlite3.Connection], Answer]) -> Answer:
         connection = self._idle.get()
         try:
+            if connection is None:
+                raise StorageUnavailable(f"{self._path}: it could not be opened again yet")
             with translated(self._path):
                 return query(connection)
+        except StorageDamaged as error:
+            self._alarm.ring(error)
+            raise
         finally:
             self._idle.put(connection)
+
+    def exchange(self, reopen: Callable[[Sequence[sqlite3.Connection]], Sequence[sqlite3.Connection]]) -> None:
+        """Hand all connections over once no query runs, and read through what `reopen` gives instead.
+
+        Blocks. When it raises, they count as closed, and queries are refused until it is done again.
+        """
+        with self._all:
+            fresh: Sequence[sqlite3.Connection] = ()
+            there = self._take()
+            try:
+                fresh = reopen(there)
+            finally:
+                if self._closed:
+                    fresh = _close(fresh)
+                self._give(fresh)
 
     async def close(self) -> None:
         """Refuse new reads, let running and waiting ones end, close the connections."""
         self._closed = True
-        lent = int(self._limiter.total_tokens)
-        for number in range(lent):  # the limiter is first come, first served: these are the last
+        for number in range(self._count):  # the limiter is first come, first served: these are the last
             await self._limiter.acquire_on_behalf_of(number)
-        await to_thread.run_sync(self._close, lent)
+        await to_thread.run_sync(self._close)
 
-    def _close(self, connections: int) -> None:
-        for _ in range(connections):
-            self._idle.get().close()
+    def _close(self) -> None:
+        with self._all:
+            self._give(_close(self._take()))
+
+    def _take(self) -> list[sqlite3.Connection]:
+        lent = [self._idle.get() for _ in range(self._count)]
+        return [connection for connection in lent if connection is not None]
+
+    def _give(self, connections: Sequence[sqlite3.Connection]) -> None:
+        for number in range(self._count):
+            self._idle.put(connections[number] if number < len(connections) else None)
+
+
+def _close(connections: Sequence[sqlite3.Connection]) -> Sequence[sqlite3.Connection]:
+    for connection in connections:
+        connection.close()
+    return ()

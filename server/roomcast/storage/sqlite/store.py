@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from os import urandom
 from pathlib import Path
 from typing import Final, Literal
@@ -40,11 +41,12 @@ from roomcast.storage.retaining import Ages
 from roomcast.storage.sqlite import queries
 from roomcast.storage.sqlite.appending import Applied, Write
 from roomcast.storage.sqlite.connections import OLDEST_SQLITE, connect_reader, connect_writer, has_wal_reset_bug
-from roomcast.storage.sqlite.errors import StoreUnusable, translated
+from roomcast.storage.sqlite.errors import DamageAlarm, StoreUnusable, translated
 from roomcast.storage.sqlite.lives import Beginning, begin, host_boot_id
 from roomcast.storage.sqlite.lock import locked
 from roomcast.storage.sqlite.mark import Mark, marked
 from roomcast.storage.sqlite.readers import Readers
+from roomcast.storage.sqlite.renewal import Renewal
 from roomcast.storage.sqlite.reserve import Reserve, Space, reserved
 from roomcast.storage.sqlite.schema import prepare, store_id
 from roomcast.storage.sqlite.tally import Tally
@@ -224,6 +226,8 @@ async def open_sqlite(
     opened = await to_thread.run_sync(_open, path, readers, clock, durability, boot_id, space)
     ages = Ages(clock)
     tally = Tally(opened.mark, opened.beginning.commits, clock=clock, ages=ages, reserve=opened.reserve)
+    alarm = DamageAlarm(path)
+    lent = Readers(opened.readers, path=path, alarm=alarm)
     writer = Writer(
         opened.writer,
         tally.transact,
@@ -231,11 +235,13 @@ async def open_sqlite(
         always_sync=durability == "host",
         on_committed=tally.committed,
         make_room=tally.make_room,
+        renewal=Renewal(path, readers=lent, readers_count=readers, tally=tally, begin=opened.begin),
+        alarm=alarm,
         on_closed=opened.folder.close,  # and not before: as long as it may write, nobody else may
     )
     store = SqliteStore(
         writer,
-        Readers(opened.readers, path=path),
+        lent,
         clock=clock,
         ages=ages,
         retention=retention,
@@ -260,6 +266,7 @@ class _Opened:
     readers: Sequence[sqlite3.Connection]
     store_id: str
     mark: Mark
+    begin: Callable[[sqlite3.Connection, int | None], Beginning]
     beginning: Beginning
     reserve: Reserve | None
 
@@ -294,17 +301,17 @@ def _open(
         opening.callback(writer.close)
         mark = folder.enter_context(marked(path))
         reserve = folder.enter_context(reserved(path, space))
-        beginning = begin(
-            writer,
-            mark=mark.found,
+        begin_on = partial(
+            begin,
             boot_id=boot_id(),
             durability=durability,
             new_epoch=lambda: make_id("ep", clock.now_ms(), urandom(ENTROPY_BYTES)),
         )
+        beginning = begin_on(writer, mark.found)
         some: list[sqlite3.Connection] = []
         for _ in range(readers):
             some.append(connect_reader(path))
             opening.callback(some[-1].close)
-        opened = _Opened(folder, writer, some, store_id(writer), mark, beginning, reserve)
+        opened = _Opened(folder, writer, some, store_id(writer), mark, begin_on, beginning, reserve)
         opening.pop_all()
     return opened

@@ -44,6 +44,16 @@ class Tally:
         self._wrote_rooms = False
         mark.show(commits)
 
+    @property
+    def commits(self) -> int:
+        """Number of the newest commit."""
+        return self._commits
+
+    def go_on(self, commits: int) -> None:
+        """The file was opened again; its newest commit has this number."""
+        self._commits = commits
+        self._mark.show(commits)
+
     def transact(self, connection: sqlite3.Connection, writes: Sequence[Write]) -> Sequence[Applied]:
         """Write what `writes` ask for, under the next number.
 

@@ -12,8 +12,12 @@ Invariants
     W3  After an error nothing of the transaction is left, and the next one starts clean.
         One case is beyond us: the disk fails to confirm a commit, and the process dies before
         the next one. What was refused may then be there after the restart, whole.
+    W4  After a sync that failed, of a commit or a checkpoint, the next transaction waits for a
+        renewal of the connections; after damage there is no next one.
 
-Not here: what is written (appending.py).
+Checkpoints are made here, behind the answers: SQLite's own ones tell nobody when they fail.
+
+Not here: what is written (appending.py), what a renewal does (renewal.py).
 """
 
 from __future__ import annotations
@@ -26,17 +30,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 import structlog
 
-from roomcast.core.errors import StorageDamaged, StorageFull, StorageUnavailable
-from roomcast.storage.sqlite.errors import translated
+from roomcast.core.errors import StorageDamaged, StorageError, StorageFull, StorageUnavailable
+from roomcast.storage.sqlite.errors import DamageAlarm, SyncFailed, translated
 
-__all__ = ["Writer", "WriterStatistics"]
+__all__ = ["Renewing", "Writer", "WriterStatistics"]
 
 GROUP_LENGTH: Final = 256
 """Most requests in one transaction. Each room has one append on the way, so this is many rooms."""
+
+CHECKPOINT_COMMITS: Final = 128
+CHECKPOINT_BYTES: Final = 4 * 1024 * 1024
+"""A checkpoint is due after so many commits, or when the write-ahead log's file has grown by so much."""
 
 log = structlog.get_logger()
 
@@ -61,6 +69,18 @@ class WriterStatistics:
     synced: int
 
 
+class Renewing(Protocol):
+    """What to do when a connection is not to be trusted any more."""
+
+    def renew(self, connection: sqlite3.Connection) -> sqlite3.Connection:
+        """Close it and give another one, or raise a `StorageError` and be asked again."""
+        ...
+
+    def abandon(self, connection: sqlite3.Connection) -> None:
+        """Close it for good, and write nothing."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class _Call(Generic[Request, Result]):
     request: Request
@@ -82,6 +102,8 @@ class Writer(Generic[Request, Result]):
         on_committed: Called in the thread behind each commit, before anybody is answered. Must not fail.
         make_room: Called in the thread when the disk was full for a request that stood alone; whether
             to try that one again.
+        renewal: Called in the thread when a sync has failed.
+        alarm: Told of damage.
         on_closed: Called in the thread when the connection is closed, however late that is.
     """
 
@@ -94,6 +116,8 @@ class Writer(Generic[Request, Result]):
         always_sync: bool,
         on_committed: Callable[[], None],
         make_room: Callable[[Request], bool],
+        renewal: Renewing,
+        alarm: DamageAlarm,
         on_closed: Callable[[], None],
     ) -> None:
         self._connection = connection
@@ -102,7 +126,14 @@ class Writer(Generic[Request, Result]):
         self._always_sync = always_sync
         self._on_committed = on_committed
         self._make_room = make_room
+        self._renewal = renewal
+        self._alarm = alarm
         self._on_closed = on_closed
+        self._distrusted = False
+        self._damaged: StorageDamaged | None = None
+        self._wal = path.with_name(f"{path.name}-wal")
+        self._wal_bytes = 0
+        self._commits_unmoved = 0
         self._synchronous = ""
         self._calls: SimpleQueue[_Call[Request, Result] | None] = SimpleQueue()
         self._requests = 0
@@ -146,8 +177,13 @@ class Writer(Generic[Request, Result]):
             group, closing = self._gather()
             outcomes = self._settle(group)
             self._on_loop(self._answer, outcomes)
-        self._empty_wal()
-        self._connection.close()
+            if not closing:
+                self._checkpoint_if_due()
+        if self._distrusted or self._damaged:
+            self._renewal.abandon(self._connection)
+        else:
+            self._empty_wal()
+            self._connection.close()
         self._on_closed()
         self._on_loop(self._closed.set_result, None)
 
@@ -170,8 +206,10 @@ class Writer(Generic[Request, Result]):
         if not group:
             return []
         try:
+            self._assert_fit()
             results = self._commit(group)
         except Exception as error:  # the root of this thread: whoever asked hears of it
+            self._judge(error)
             if len(group) == 1 and isinstance(error, StorageFull) and self._make_room(group[0].request):
                 return self._settle(group)
             if len(group) == 1 or isinstance(error, StorageUnavailable | StorageDamaged):
@@ -182,7 +220,28 @@ class Writer(Generic[Request, Result]):
         self._requests += len(group)
         self._transactions += 1
         self._synced += self._synchronous == "FULL"
+        self._commits_unmoved += 1
         return [(call.future, result) for call, result in zip(group, results, strict=True)]
+
+    def _assert_fit(self) -> None:
+        """Refuse to go on with a damaged file, and go on with another connection if this one is not to be trusted."""
+        if self._damaged is not None:
+            raise self._damaged
+        if self._distrusted:
+            self._connection = self._renewal.renew(self._connection)
+            self._synchronous = ""
+            self._distrusted = False
+
+    def _judge(self, error: Exception) -> None:
+        """What an error means for everything that comes after it."""
+        if isinstance(error, SyncFailed) and not self._distrusted:
+            self._distrusted = True
+            log.error("sync_failed", path=str(self._path), error=str(error))
+        elif isinstance(error, StorageDamaged):
+            self._damaged = error
+            self._alarm.ring(error)
+        elif isinstance(error, StorageFull) and isinstance(error.__cause__, sqlite3.Error):
+            self._commits_unmoved = CHECKPOINT_COMMITS  # an emptied log has room
 
     def _commit(self, group: Sequence[_Call[Request, Result]]) -> Sequence[Result]:
         with translated(self._path), self._transaction(sync=any(call.sync for call in group)):
@@ -205,6 +264,21 @@ class Writer(Generic[Request, Result]):
             with suppress(sqlite3.Error):
                 connection.rollback()
             raise
+
+    def _checkpoint_if_due(self) -> None:
+        """Move what was committed from the write-ahead log into the database, as far as no reader is in the way."""
+        if self._distrusted or self._damaged or not self._commits_unmoved:
+            return
+        wal_bytes = self._wal.stat().st_size if self._wal.exists() else 0
+        if self._commits_unmoved < CHECKPOINT_COMMITS and wal_bytes - self._wal_bytes < CHECKPOINT_BYTES:
+            return
+        self._commits_unmoved, self._wal_bytes = 0, wal_bytes
+        try:
+            with translated(self._path):
+                self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        except (StorageError, sqlite3.Error) as error:  # nothing is lost, and it will be due again
+            self._judge(error)
+            log.warning("wal_checkpoint_failed", path=str(self._path), error=str(error))
 
     def _empty_wal(self) -> None:
         try:
