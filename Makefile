@@ -38,7 +38,7 @@ setup: $(VENV)/.installed-dev ## make .venv with everything for development
 	@echo 'ready: $(BIN)'
 
 .PHONY: test
-test: $(VENV)/.installed-dev browser curl ## run the tests (ARGS= goes to pytest)
+test: $(VENV)/.installed-dev browser curl compiler ## run the tests (ARGS= goes to pytest)
 	@$(BIN)/python -m pytest $(ARGS)
 
 .PHONY: check
@@ -58,6 +58,10 @@ fix: $(VENV)/.installed-dev ## format and repair what can be repaired
 conformance: $(VENV)/.installed-dev ## run what every adapter must pass, then Autobahn on the wire (needs a Python 2.7; PYTHON27=)
 	@$(BIN)/python -m pytest -q tests/conformance
 	@$(BIN)/python -m tests.conformance.autobahn $(ARGS)
+
+.PHONY: planted
+planted: $(VENV)/.installed-dev ## plant known faults in a copy of the source; the tests named for each must fail
+	@$(BIN)/python -m tests.planted $(ARGS)
 
 .PHONY: bench
 bench: $(VENV)/.installed-dev ## measure; compare with the baseline in the repository
@@ -130,6 +134,19 @@ browser:
 	else \
 	  echo 'NOTE: no Chromium found, so the tests marked "browser" will be skipped.'; \
 	  echo '      To run them: sudo apt-get install chromium (or your system'\''s way), then make test again.'; \
+	fi
+
+# Disks that fail and clocks that jump stand between the server and the C library, so they are written in C.
+.PHONY: compiler
+compiler:
+	@if command -v cc >/dev/null 2>&1 || command -v gcc >/dev/null 2>&1; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
+	  echo 'installing a C compiler for the tests of disk faults and clock jumps'; \
+	  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends gcc libc6-dev; } </dev/null >/dev/null \
+	    || echo 'NOTE: no C compiler could be installed, so the tests of disk faults and clock jumps will be skipped.'; \
+	else \
+	  echo 'NOTE: no C compiler found, so the tests of disk faults and clock jumps will be skipped.'; \
+	  echo '      To run them: sudo apt-get install gcc libc6-dev (or your system'\''s way), then make test again.'; \
 	fi
 
 # One example is written for curl.
