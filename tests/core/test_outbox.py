@@ -40,9 +40,7 @@ def test_a_deferred_frame_is_made_when_its_turn_comes_and_does_not_count() -> No
     outbox.put(b"abc")
     state[0] = "new, and longer than the bound"
     assert outbox.statistics() == Statistics(frames=2, size_bytes=3)
-    assert outbox.next_is_deferred
     assert outbox.take() == b"new, and longer than the bound"
-    assert not outbox.next_is_deferred
 
 
 def test_a_deferred_frame_that_nobody_waits_for_any_more_is_none() -> None:
@@ -50,11 +48,6 @@ def test_a_deferred_frame_that_nobody_waits_for_any_more_is_none() -> None:
     outbox.defer(lambda: None)
     assert outbox.take() is None
     assert not outbox
-
-
-def test_an_empty_outbox_has_nothing_next() -> None:
-    outbox = Outbox(3)
-    assert (bool(outbox), outbox.next_is_deferred) == (False, False)
 
 
 def test_clearing_forgets_everything() -> None:
@@ -94,7 +87,6 @@ class OutboxMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.model)
     @rule()
     def take(self) -> None:
-        assert self.outbox.next_is_deferred is self.model[0][1]
         assert self.outbox.take() == self.model.pop(0)[0]
 
     @invariant()

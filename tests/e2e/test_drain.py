@@ -76,6 +76,22 @@ def test_an_answer_that_ends_in_time_is_completed_and_nobody_waits_longer(tmp_pa
         assert ended_within(server, GONE_S, since) == 0
 
 
+def test_who_comes_during_a_drain_is_told_so_and_sees_the_end(tmp_path: Path) -> None:
+    with roomcast_server(tmp_path, environ=PATIENT) as server, ExitStack() as stack:
+        ann = joined(stack, server, "ann")
+        ann.reply("message.create", room="lobby", content="long: a story")
+        ann.until_type("response.output_text.delta")
+        server.terminate()
+        ann.until_type("server.draining")
+        late = stack.enter_context(RawPeer.upgraded(server.port, member="late"))
+        assert late.until_type("server.draining")["retry_after_ms"] > 0
+        assert late.reply("room.join", room="lobby")["ok"]
+        late.until_type("response.output_text.delta")
+        server.terminate()
+        assert late.until_type("response.interrupted") == ann.until_type("response.interrupted")
+        assert late.goodbye() == 1012
+
+
 def readiness(server: Server) -> int:
     """Status of `/readyz`."""
     with RawPeer(server.port) as peer:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import anyio
 import pytest
 
+from roomcast.core.errors import StorageFull
 from roomcast.core.events import JsonObject
 from roomcast.core.limits import Limits
 from roomcast.core.ports import READ_BYTES, Append, Committed, Conflict, Events, Expired, Finish
@@ -194,79 +195,22 @@ def test_deltas_merge_for_a_viewer_that_lags_and_cover_what_they_stand_for() -> 
     virtual_time.run(scenario())
 
 
-def test_lag_is_announced_and_so_is_its_end() -> None:
+@pytest.mark.parametrize("resumes", [False, True])
+def test_who_joins_a_room_whose_store_refuses_is_told_so_behind_the_reply(resumes: bool) -> None:
     async def scenario() -> None:
-        async with a_rig() as rig:
-            ann, slow = rig.viewer("ann"), rig.viewer("slow")
+        async with a_rig(said("a", 1.0, "b", 500.0)) as rig:
+            ann, bob = rig.viewer("ann"), rig.viewer("bob")
             await ann.join("lobby")
-            await slow.join("lobby")
-            slow.socket.stall()
-            await note(ann, "lobby", 5)
-            await anyio.sleep(1)
-            rig.tick()
-            slow.socket.read_on()
-            lagging = await slow.until_type("subscriber.lagging")
-            assert lagging["policy"] == "coalesce"
-            assert lagging["behind_events"] == 4  # the first was written before the socket said stop
-            await slow.until_type("subscriber.caught_up")
-
-    virtual_time.run(scenario())
-
-
-def test_on_slow_snapshot_skips_to_a_reset() -> None:
-    async def scenario() -> None:
-        async with a_rig() as rig:
-            ann, slow = rig.viewer("ann"), rig.viewer("slow")
-            await ann.join("lobby")
-            await slow.join("lobby", on_slow="snapshot")
-            slow.socket.stall()
-            await note(ann, "lobby", 20)
-            rig.tick()
-            slow.socket.read_on()
-            reset = await slow.until_type("room.reset")
-            assert reset["reason"] == "lagging"
-            assert reset["seq"] == rig.room("lobby").state.seq
-            await note(ann, "lobby", 1)
-            await slow.until(lambda got: got.get("seq") == reset["seq"] + 1 and got["type"] == "item.created")
-            after = slow.received[slow.received.index(reset) + 1 :]
-            assert [got["seq"] for got in after if got["type"] == "item.created"] == [reset["seq"] + 1]
-
-    virtual_time.run(scenario())
-
-
-def test_a_reset_for_lag_lists_every_response_that_ended_meanwhile() -> None:
-    async def scenario() -> None:
-        async with a_rig(said("before"), said("meanwhile")) as rig:
-            ann, slow = rig.viewer("ann"), rig.viewer("slow")
-            await ann.join("lobby")
-            await slow.join("lobby", on_slow="snapshot", items=1)
-            known = await ann.ask("lobby", "one")
-            await slow.until_type("response.completed", known["response_id"])
-            slow.socket.stall()
-            missed = await ann.ask("lobby", "two")
-            await ann.until_type("response.completed", missed["response_id"])
-            await note(ann, "lobby", 20)
-            rig.tick()
-            slow.socket.read_on()
-            reset = await slow.until_type("room.reset")
-            assert len(reset["snapshot"]["items"]) == 1
-            shown = [(response["id"], response["status"]) for response in reset["snapshot"]["responses"]]
-            assert shown == [(missed["response_id"], "completed")]
-
-    virtual_time.run(scenario())
-
-
-def test_on_slow_disconnect_ends_a_viewer_that_falls_behind() -> None:
-    async def scenario() -> None:
-        async with a_rig() as rig:
-            ann, slow = rig.viewer("ann"), rig.viewer("slow")
-            await ann.join("lobby")
-            await slow.join("lobby", on_slow="disconnect")
-            slow.socket.stall()
-            await note(ann, "lobby", 3)
-            rig.tick()
-            assert slow.socket.ended is not None
-            assert slow.socket.ended.close_code == 4408
+            await ann.ask("lobby", "talk")
+            await ann.until_text("lobby", "a")
+            rig.store.fail_with = StorageFull("full")
+            degraded = await ann.until_type("room.degraded")
+            after = rig.room("lobby").position._asdict()
+            await bob.join("lobby", **({"after": after} if resumes else {}))
+            assert [got["type"] for got in bob.received[:2]] == ["reply", "room.degraded"]
+            assert bob.received[1] == degraded
+            rig.store.fail_with = None
+            await bob.until_type("room.restored")
 
     virtual_time.run(scenario())
 

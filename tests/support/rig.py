@@ -12,7 +12,7 @@ stores), the model, the sockets and the clock. Runs on virtual time.
 from __future__ import annotations
 
 import itertools
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -199,15 +199,25 @@ class Viewer:
         return await self.until(lambda got: got["type"] == kind and response_id in (None, got.get("response_id")))
 
 
-class Counts(NullObserver):
-    """Keeps what is counted, summed over labels."""
+class Seen(NullObserver):
+    """Keeps what is observed, without labels: counters summed, gauges as they stand, every time."""
 
     def __init__(self) -> None:
         self.counted: Counter[str] = Counter()
+        self.gauges: dict[str, float] = {}
+        self.times: defaultdict[str, list[float]] = defaultdict(list)
 
     def count(self, name: str, amount: float = 1, /, **labels: str) -> None:
         super().count(name, amount, **labels)
         self.counted[name] += int(amount)
+
+    def gauge(self, name: str, value: float, /, **labels: str) -> None:
+        super().gauge(name, value, **labels)
+        self.gauges[name] = value
+
+    def time(self, name: str, seconds: float, /, **labels: str) -> None:
+        super().time(name, seconds, **labels)
+        self.times[name].append(seconds)
 
 
 class Rig:
@@ -227,7 +237,7 @@ class Rig:
         self.limits = limits
         self.node = node
         self.clock = VirtualClock()
-        self.observer = Counts()
+        self.observer = Seen()
         self._ids = itertools.count(1)
         self._orphan_grace_s = orphan_grace_s
         self._rulebook = rulebook or Rulebook(

@@ -48,10 +48,17 @@ class _VirtualTimeLoop(asyncio.SelectorEventLoop):
 
 
 class VirtualClock:
-    """The port `Clock` on the virtual loop; wall time starts in 2026."""
+    """The port `Clock` on the virtual loop; wall time starts in 2026.
+
+    Attributes:
+        jump_s: How far somebody has set the wall clock forward, or back.
+    """
+
+    def __init__(self) -> None:
+        self.jump_s = 0.0
 
     def now_ms(self) -> int:
-        return 1_795_334_400_000 + int(asyncio.get_running_loop().time() * 1000)
+        return 1_795_334_400_000 + int((asyncio.get_running_loop().time() + self.jump_s) * 1000)
 
     def monotonic_s(self) -> float:
         return asyncio.get_running_loop().time()

@@ -62,11 +62,6 @@ class Outbox:
         """Add a frame that is made when its turn comes."""
         self._waiting.append(make)
 
-    @property
-    def next_is_deferred(self) -> bool:
-        """Whether what comes next is yet to be made."""
-        return bool(self._waiting) and not isinstance(self._waiting[0], bytes)
-
     def take(self) -> bytes | None:
         """Remove and return the next frame; None if it turned out that nobody waits for it."""
         first = self._waiting.popleft()

@@ -98,6 +98,7 @@ class Room:
     """A room that is, or is about to be, in memory.
 
     Attributes:
+        merged_bytes: What a viewer who merges deltas would have been sent since the room is in memory.
         seen: The newest head that was heard of from the log itself; None where nothing was since the last look.
 
     Args:
@@ -115,6 +116,8 @@ class Room:
         self.tail = self._window(0)
         self.readers: list[Reader] = []
         self.backlog_bytes = 0
+        self.merged_bytes = 0
+        self._delta_type: str | None = None
         self.since_checkpoint = 0
         self.checkpoint_wanted = False
         self.degraded_for: str | None = None
@@ -236,9 +239,18 @@ class Room:
         self.state = state
         self.tail.extend(records)
         self.since_checkpoint += len(records)
+        self._measure(records, events)
         batch = Round(self, records, events, own)
         for reader in self.readers:
             reader.committed(batch)
+
+    def _measure(self, records: Sequence[Record], events: Sequence[JsonObject]) -> None:
+        """Of deltas in a row only the text counts: they merge."""
+        for record, event in zip(records, events, strict=True):
+            text = event.get("delta") if is_delta(record.type) else None
+            merges = isinstance(text, str) and record.type == self._delta_type
+            self.merged_bytes += len(text) if merges and isinstance(text, str) else len(record.data)
+            self._delta_type = record.type if isinstance(text, str) else None
 
     def stand(self, epoch: str, state: RoomState, records: Sequence[Record], floor: int) -> None:
         """Take up what the store holds: `records` are the newest events up to `state.seq`.

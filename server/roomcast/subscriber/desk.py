@@ -92,6 +92,7 @@ class Desk:
         if why is None:
             answer(encode(self._result(room, pump.member, command) | {"seq": subscriber.cursor}))
             subscriber.members_told()
+            subscriber.fanout.welcome(subscriber)
             subscriber.advance()
             return
 
@@ -101,6 +102,7 @@ class Desk:
             return encode(result | {"seq": position.seq, "resumed": False, "reset": why, "snapshot": shown})
 
         answer(with_snapshot)
+        subscriber.fanout.welcome(subscriber)
 
     def attach(self, pump: Pump, room: Room, command: RoomJoin) -> None:
         """Subscribe a connection that takes no replies: a `room.reset` stands for one, unless it resumes."""
@@ -109,6 +111,7 @@ class Desk:
             subscriber.advance()
         else:
             subscriber.reset(why)
+        subscriber.fanout.welcome(subscriber)
 
     def subscribe(self, pump: Pump, room: Room, command: RoomJoin) -> tuple[Subscriber, str | None]:
         """Make a connection a subscriber; joining again is leave and join in one.

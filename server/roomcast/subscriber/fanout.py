@@ -61,6 +61,7 @@ class Fanout:
         self.presence_version = 0
         self.subscribers: set[Subscriber] = set()
         self.deserted_since_s: float | None = None
+        self._complete: set[Subscriber] = set()
         self._live: dict[Framing, dict[Subscriber, Callable[[bytes], None]]] = {}
         self._told_at_s = shared.clock.monotonic_s()
 
@@ -70,6 +71,8 @@ class Fanout:
         """Show a round to everybody who is live."""
         epoch = batch.room.epoch
         delivered = 0
+        if self._complete:
+            self._begin_to_miss()
         for framing, live in self._live.items():
             if live:
                 data = b"".join([framing.event(epoch, record) for record in batch.records])
@@ -82,8 +85,7 @@ class Fanout:
 
     def degraded(self, room: Room, reason: str | None) -> None:
         """Tell everybody that the store stopped taking events, or takes them again."""
-        kind, fields = ("room.restored", {}) if reason is None else ("room.degraded", {"reason": reason})
-        payload = signal(kind, room.name, **fields)
+        payload = signal("room.restored", room.name) if reason is None else _degraded(room, reason)
         for subscriber in list(self.subscribers):
             subscriber.pump.tell(payload)
 
@@ -92,17 +94,25 @@ class Fanout:
         for subscriber in list(self.subscribers):
             subscriber.restart(reason)
 
+    def _begin_to_miss(self) -> None:
+        """Whoever is not live and has missed nothing yet misses this round."""
+        now_s = self.shared.clock.monotonic_s()
+        for subscriber in self._complete:
+            subscriber.missing_since_s = now_s
+        self._complete.clear()
+
     # -- subscribers ----------------------------------------------------------------------------
 
     def enter(self, subscriber: Subscriber) -> None:
         """Its cursor is at the room's position: from the next round on it is written to."""
+        self._complete.discard(subscriber)
         self._live.setdefault(subscriber.pump.framing, {})[subscriber] = subscriber.pump.write
 
     def leave(self, subscriber: Subscriber) -> None:
         """From here on it is not written to by rounds; it has everything up to the room's position."""
         live = self._live.get(subscriber.pump.framing)
-        if live is not None:
-            live.pop(subscriber, None)
+        if live is not None and live.pop(subscriber, None) is not None:
+            self._complete.add(subscriber)
 
     def add(self, subscriber: Subscriber) -> None:
         """A subscriber joined; it is not live yet."""
@@ -110,10 +120,16 @@ class Fanout:
         self.deserted_since_s = None
         self.presence.join(subscriber.member)
 
+    def welcome(self, subscriber: Subscriber) -> None:
+        """It was answered: tell it what everybody else was told and still holds."""
+        if self.room.degraded_for is not None:
+            subscriber.pump.tell(_degraded(self.room, self.room.degraded_for))
+
     def remove(self, subscriber: Subscriber) -> None:
         """A subscriber is gone."""
         self.leave(subscriber)
         self.subscribers.discard(subscriber)
+        self._complete.discard(subscriber)
         if not self.subscribers and self.deserted_since_s is None:
             self.deserted_since_s = self.shared.clock.monotonic_s()
         self.presence.leave(subscriber.member.id)
@@ -146,3 +162,7 @@ class Fanout:
     def presence_whole(self) -> bytes:
         """The current members, for one that missed diffs."""
         return encode({"type": "presence.updated", "room": self.room.name, **self.presence.whole()})
+
+
+def _degraded(room: Room, reason: str) -> bytes:
+    return signal("room.degraded", room.name, reason=reason)

@@ -35,6 +35,7 @@ class Overflow:
 
     def tick(self, now_s: float) -> None:
         """Look at each: does it take bytes again, does it get on, has it had its time?"""
+        behind, longest_s = 0, 0.0
         for pump in list(self._paused):
             if pump.closed or pump.writable:
                 self._paused.discard(pump)
@@ -56,3 +57,8 @@ class Overflow:
                 continue
             for subscriber in list(pump.subscribers.values()):
                 subscriber.check_lag()
+                if subscriber.missing_since_s is not None:
+                    behind += 1
+                    longest_s = max(longest_s, now_s - subscriber.missing_since_s)
+        self._observer.gauge("roomcast_viewers_behind", behind)
+        self._observer.gauge("roomcast_viewer_lag_max_seconds", longest_s)

@@ -22,7 +22,8 @@ import structlog
 
 from roomcast.core.coalesce import merge_records
 from roomcast.core.errors import CloseCode, Disconnect, StorageError
-from roomcast.core.events import Cursor, JsonObject, Record, decode_event, encode
+from roomcast.core.events import Cursor, JsonObject, Record, encode
+from roomcast.core.ladder import Ladder
 from roomcast.core.ports import Expired
 from roomcast.core.session import Member
 from roomcast.core.wire import signal
@@ -39,6 +40,9 @@ log = structlog.get_logger()
 class Subscriber:
     """A viewer of one room.
 
+    Attributes:
+        missing_since_s: When the oldest event that it misses was committed, monotonic; None while it misses none.
+
     Args:
         items: Items of history that its snapshots carry.
         policy: `on_slow`: coalesce, snapshot or disconnect.
@@ -46,7 +50,8 @@ class Subscriber:
 
     __slots__ = (
         "_fetching",
-        "_lag_told",
+        "_known_bytes",
+        "_ladder",
         "_presence_version",
         "_waits_for_snapshot",
         "closed",
@@ -55,7 +60,7 @@ class Subscriber:
         "items",
         "live",
         "member",
-        "policy",
+        "missing_since_s",
         "pump",
     )
 
@@ -64,12 +69,13 @@ class Subscriber:
         self.fanout = fanout
         self.member: Member = pump.member
         self.items = items
-        self.policy = policy
         self.cursor = 0
+        self.missing_since_s: float | None = None
         self.live = False
         self.closed = False
         self._fetching = False
-        self._lag_told = False
+        self._ladder = Ladder(policy)
+        self._known_bytes = fanout.room.merged_bytes
         self._waits_for_snapshot = True
         self._presence_version = -1  # it knows no members: it is told when it is live
 
@@ -78,7 +84,9 @@ class Subscriber:
     def start_at(self, seq: int) -> None:
         """Everything up to `seq` is known to the viewer; go on from there."""
         self.cursor = seq
+        self._known_bytes = self.fanout.room.merged_bytes
         self._waits_for_snapshot = False
+        self._ladder.restart()
 
     def members_told(self) -> None:
         """The viewer was just told who is there, in a reply."""
@@ -96,6 +104,7 @@ class Subscriber:
         if self.live:
             self.live = False
             self.cursor = self.fanout.room.state.seq
+            self._known_bytes = self.fanout.room.merged_bytes
             self._presence_version = self.fanout.presence_version  # and so has it every diff
             self.fanout.leave(self)
 
@@ -104,7 +113,7 @@ class Subscriber:
         if self.closed or self.live or self._fetching or self._waits_for_snapshot:
             return
         room, pump = self.fanout.room, self.pump
-        if self._lag_told and self.policy == "snapshot" and self.cursor < room.state.seq:
+        if self._ladder.step == "snapshot" and self.cursor < room.state.seq:
             self.reset("lagging")
             return
         while pump.writable:
@@ -129,8 +138,10 @@ class Subscriber:
         missed_diffs = self._presence_version != self.fanout.presence_version
         self.live = True
         self.fanout.enter(self)
-        if self._lag_told:
-            self._lag_told = False
+        if self.missing_since_s is not None:
+            self.fanout.shared.observer.time("roomcast_viewer_lag_seconds", self._lag_s())
+            self.missing_since_s = None
+        if self._ladder.recover():
             self.pump.tell(signal("subscriber.caught_up", self.fanout.room.name))
         if missed_diffs:
             self._presence_version = self.fanout.presence_version
@@ -140,6 +151,7 @@ class Subscriber:
         limits, framing, epoch = self.pump.limits, self.pump.framing, self.fanout.room.epoch
         merged = merge_records(records, limit_bytes=limits.batch_bytes)
         self.cursor = records[-1].seq
+        self._known_bytes += sum(len(record.data) for record in merged)
         self.pump.write(b"".join([framing.event(epoch, record) for record in merged]))
 
     async def _fetch(self) -> None:
@@ -227,37 +239,31 @@ class Subscriber:
         return position, self.fanout.snapshot(self.items)
 
     def check_lag(self) -> None:
-        """Called once in a while for those that are behind: announce it, or end it, as the viewer chose."""
-        room = self.fanout.room
-        behind_events = room.state.seq - self.cursor
-        if self.closed or self.live or self._waits_for_snapshot or behind_events <= 0:
+        """Called once in a while for those that are behind: announce each step down, or end it, as the viewer chose."""
+        room, fanout = self.fanout.room, self.fanout
+        if self.closed or self.live or self._waits_for_snapshot or self.cursor >= room.state.seq:
             return
-        if self.policy == "disconnect":
-            self.fanout.shared.observer.count("roomcast_slow_viewers_total", action="disconnect")
+        step = self._ladder.descend(room.merged_bytes - self._known_bytes, self._snapshot_bytes)
+        if step is None:
+            return
+        fanout.shared.observer.count("roomcast_slow_viewers_total", action=step)
+        if step == "disconnect":
             self.pump.sink.end(Disconnect(CloseCode.TOO_SLOW, "behind, and on_slow is disconnect"))
-        elif not self._lag_told:
-            self._lag_told = True
-            self.fanout.shared.observer.count("roomcast_slow_viewers_total", action=self.policy)
-            behind_ms = self._behind_ms()
-            self.pump.tell(
-                signal(
-                    "subscriber.lagging",
-                    room.name,
-                    behind_events=behind_events,
-                    behind_ms=behind_ms,
-                    policy=self.policy,
-                )
-            )
+        else:
+            self.pump.tell_later(lambda: self._lag_frame(step))
 
-    def _behind_ms(self) -> int:
-        """Age of the oldest event that the viewer misses, if memory still has it."""
-        records = self.fanout.room.tail.after(self.cursor, 1)
-        if not records:
-            return 0
-        missed = self.fanout.shared.clock.now_ms() - _at(records[0])
-        return max(0, missed)
+    def _snapshot_bytes(self) -> int:
+        return len(encode(self.fanout.snapshot(self.items, ended_after=self.cursor)))
 
+    def _lag_frame(self, step: str) -> bytes | None:
+        """How far behind it is when it can be told."""
+        if self.closed:
+            return None
+        room = self.fanout.room
+        behind = {"behind_events": room.state.seq - self.cursor, "behind_ms": round(self._lag_s() * 1000)}
+        return self.pump.framing.notice(signal("subscriber.lagging", room.name, **behind, policy=step))
 
-def _at(record: Record) -> int:
-    at: int = decode_event(record)["at"]
-    return at
+    def _lag_s(self) -> float:
+        """For how long it has missed something."""
+        since_s = self.missing_since_s
+        return 0.0 if since_s is None else max(0.0, self.fanout.shared.clock.monotonic_s() - since_s)

@@ -255,6 +255,9 @@ class WebSocketConnection(asyncio.Protocol):
             self._pump = Pump(self, WEBSOCKET, self._caller.member, services.limits, services.overflow.watch)
             self._pump.write = self._transport.write  # rounds go straight to the socket
             self._caller.pump = self._pump
+            if services.wheel.farewell is not None:
+                self._flush()  # the handshake goes first
+                self._pump.tell(services.wheel.farewell)
 
     # -- frames ---------------------------------------------------------------------------------
 

@@ -43,9 +43,14 @@ class Abortable(Protocol):
 
 
 class Wheel:
-    """The connections of this process, by what is due for them."""
+    """The connections of this process, by what is due for them.
+
+    Attributes:
+        farewell: Told to whoever comes in, once the server is about to stop; None until then.
+    """
 
     def __init__(self, limits: Limits, clock: Clock, observer: Observer) -> None:
+        self.farewell: bytes | None = None
         self._limits = limits
         self._clock = clock
         self._observer = observer

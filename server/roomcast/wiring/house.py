@@ -98,9 +98,9 @@ class House:
         self.ready = False
         log.info("drain_started", generations=self.scheduler.running)
         self.hub.settle()
-        payload = signal("server.draining", retry_after_ms=DRAIN_RETRY_MS)
+        self.wheel.farewell = signal("server.draining", retry_after_ms=DRAIN_RETRY_MS)
         for pump in self._pumps():
-            pump.tell(payload)
+            pump.tell(self.wheel.farewell)
         with anyio.move_on_after(GOODBYE_S):
             await self.hub.flush()  # what the commit under way starts is waited for like all that runs
         async with anyio.create_task_group() as waiting:
