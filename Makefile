@@ -68,7 +68,7 @@ bench: $(VENV)/.installed-dev ## measure; compare with the baseline in the repos
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
 
 .PHONY: soak
-soak: $(VENV)/.installed-dev ## churn for MINUTES= with the auditor on; watch memory and descriptors
+soak: $(VENV)/.installed-dev ## rooms, churn and faults for MINUTES= from a seed, with the auditor on; what the server holds
 	@$(BIN)/python -m tests.soak $(if $(MINUTES),--minutes $(MINUTES)) $(ARGS)
 
 .PHONY: lock

@@ -16,7 +16,7 @@ import pytest
 from roomcast.client import Backoff, connect
 from tests.support.raw_peer import TEXT, encode_frame
 from tests.support.reference import audit_log
-from tests.support.server import Server, roomcast_server
+from tests.support.restarting import Serving
 from tests.support.unharmed import log_lines
 from tests.support.visitor import Visitor, audit, stored
 from tests.support.wire_client import wire_client
@@ -31,29 +31,11 @@ CLOCK_S = 0.01
 """How far two readings of the loop's clock may be beside the time between them."""
 
 
-class Serving:
-    """A server that is stopped and started again on its port and its folder."""
-
-    def __init__(self, stack: ExitStack, data: Path, **settings: str) -> None:
-        self._stack, self._data, self._settings = stack, data, settings
-        self.server = self._start(0)
-        self.port = self.server.port
-
-    async def restart(self) -> None:
-        """Ask it to drain, wait for its end, and start the next."""
-        self.server.terminate()
-        status = await anyio.to_thread.run_sync(self.server.wait, 60)
-        assert status == 0
-        self.server = await anyio.to_thread.run_sync(self._start, self.port)
-
-    def stop(self) -> None:
-        """Stop it for good; nothing that it logged is a fault."""
-        assert self.server.stop() == 0
-        bad = [line for line in log_lines(self.server) if line["level"] == "error" or "exception" in line]
-        assert bad == []
-
-    def _start(self, port: int) -> Server:
-        return self._stack.enter_context(roomcast_server(self._data, environ=self._settings, port=port))
+def assert_stopped_well(serving: Serving) -> None:
+    """It stops, and nothing that any of its servers logged is a fault."""
+    assert serving.stop() == 0
+    bad = [line for line in log_lines(serving.server) if line["level"] == "error" or "exception" in line]
+    assert bad == []
 
 
 async def asks(ws_url: str, text: str) -> None:
@@ -125,14 +107,14 @@ async def test_L3_ten_rounds_of_restart_under_200_viewers_lose_nothing(tmp_path:
                     await visitor.until_here()
                 await asks(serving.server.ws_url, "count to 500")  # waits, and is what runs behind the restart
                 await anyio.sleep(chance.random() * 0.4)
-                await serving.restart()
+                assert await serving.restart() == 0
             head = await stops(serving.server.ws_url)
             for visitor in raw:
                 await visitor.until_seq(head)
             for client in clients:
                 await client.until_seq(head)
             viewers.cancel_scope.cancel()
-        serving.stop()
+        assert_stopped_well(serving)
     log = await stored(tmp_path, ROOM)
     assert audit_log(log, at_rest=True) == []
     assert [event["cause"] for event in log if event["type"] == "response.interrupted"] == ["drain"] * ROUNDS
@@ -216,7 +198,7 @@ async def test_N10_a_herd_of_1000_comes_back_whole_and_costs_little_more_than_wh
             await asks(serving.server.ws_url, "count to 500")
             await asks(serving.server.ws_url, "count to 500")
             await herd[0].until_type("response.output_text.delta", times=20)
-            await serving.restart()
+            assert await serving.restart() == 0
             for visitor in herd:
                 await visitor.until_here()
             await herd[0].until_type("response.output_text.delta", times=60)
@@ -224,7 +206,7 @@ async def test_N10_a_herd_of_1000_comes_back_whole_and_costs_little_more_than_wh
             for visitor in herd:
                 await visitor.until_seq(head)
             viewers.cancel_scope.cancel()
-        serving.stop()
+        assert_stopped_well(serving)
     log = await stored(tmp_path, ROOM)
     assert audit_log(log, at_rest=True) == []
     assert audit(herd, log, complete=True) == []

@@ -133,8 +133,13 @@ class Visitor:
         while True:
             visit = await self.visit()
             attempt = 0 if visit.joined is not None else attempt + 1
-            loss = Loss("lost", visit.close_code, visit.status if visit.status != 101 else None, visit.retry_after_s)
-            await anyio.sleep(rule.delay_s(attempt, self._dice.random(), loss))
+            await anyio.sleep(self.back_in_s(rule, attempt))
+
+    def back_in_s(self, rule: Backoff, attempt: int = 0) -> float:
+        """When to come back after the connection that has ended, by the project's rule and by chance."""
+        visit = self.visits[-1]
+        refused = visit.status if visit.status != 101 else None
+        return rule.delay_s(attempt, self._dice.random(), Loss("lost", visit.close_code, refused, visit.retry_after_s))
 
     async def visit(self, *, begin_anew: bool = False, after: Json | None = None) -> Visit:
         """Connect, join, and listen until the connection ends. Cancelling drops it.
