@@ -13,7 +13,7 @@ from roomcast.core.limits import Limits
 from roomcast.core.ports import Finish, UpstreamRequest
 from roomcast.core.settings import UpstreamSettings
 from tests.support import virtual_time
-from tests.support.rig import Step, a_rig
+from tests.support.rig import Step, a_rig, said
 
 SETTINGS = UpstreamSettings(first_output_timeout_s=60, idle_timeout_s=30, total_timeout_s=600)
 
@@ -132,6 +132,29 @@ def test_output_that_the_store_refuses_for_too_long_ends_the_upstream_however_li
             rig.store.fail_with = None
             terminal = await ann.until_type("response.failed", asked["response_id"])
             assert terminal["response"]["error"]["code"] == "storage_unavailable"
+
+    virtual_time.run(scenario())
+
+
+def test_output_that_waits_in_an_outage_is_not_waited_with_while_the_model_thinks() -> None:
+    """The bound is on the age of what is not committed, not on the next piece."""
+
+    async def scenario() -> None:
+        limits = Limits(uncommitted_timeout_s=10)
+        async with a_rig(["a", 2.0, "b", 25.0, *said("c")], limits=limits) as rig:
+            ann = rig.viewer("ann")
+            await ann.join("lobby")
+            asked = await ann.ask("lobby", "talk")
+            await ann.until_text("lobby", "a")
+            rig.store.fail_with = StorageUnavailable("gone")
+            await anyio.sleep(11)
+            assert rig.upstream.hung_up == 0
+            await anyio.sleep(2)
+            assert rig.upstream.hung_up == 1
+            rig.store.fail_with = None
+            terminal = await ann.until_type("response.failed", asked["response_id"])
+            assert terminal["response"]["error"]["code"] == "storage_unavailable"
+            assert ann.text("lobby") == "ab"
 
     virtual_time.run(scenario())
 

@@ -16,11 +16,12 @@ import anyio
 import pytest
 
 from roomcast.core.errors import StorageFull, StorageUnavailable
-from roomcast.core.events import TERMINAL_TYPES, decode_event, encode_events
+from roomcast.core.events import encode_events
 from roomcast.core.limits import Limits
 from roomcast.core.ports import READ_BYTES, Append, Committed, Conflict, Events, Expired, Finish
 from roomcast.storage import MemoryStore
 from tests.support import virtual_time
+from tests.support.holding import assert_consecutive, assert_each_response_ended_once
 from tests.support.rig import FaultyStore, Rig, Step, Viewer, a_rig
 
 ROOM = "lobby"
@@ -121,40 +122,6 @@ def assert_each_command_was_answered_once(walk: Walk) -> None:
     assert {replies[viewer.member.id, command_id] for viewer, command_id in walk.sent} == {1}
 
 
-def assert_consecutive(viewer: Viewer) -> None:
-    """Each event follows the one before, or the join or reset that said where the viewer stands."""
-    stands_at = -1
-    for got in viewer.received:
-        if got["type"] == "reply":
-            if got["ok"] and "epoch" in got["result"]:
-                stands_at = got["result"]["seq"]
-        elif got["type"] == "room.reset":
-            assert got["seq"] >= stands_at
-            stands_at = got["seq"]
-        elif "at" in got:
-            first = got["seq_from"] if "seq_from" in got else got["seq"]
-            assert first == stands_at + 1, got
-            stands_at = got["seq"]
-
-
-async def assert_each_response_ended_once(store: SlowStore) -> None:
-    read = await store.read(ROOM, 0, 1_000_000)
-    assert isinstance(read, Events)
-    endings: dict[str, int] = {}
-    cancelling: set[str] = set()
-    for record in read.records:
-        response_id = decode_event(record).get("response_id", "")
-        if record.type == "response.created":
-            endings[response_id] = 0
-        elif record.type in TERMINAL_TYPES:
-            endings[response_id] += 1
-        elif record.type == "response.cancelling":
-            cancelling.add(response_id)
-        else:
-            assert response_id not in cancelling, f"{record.type} behind the cancel"
-    assert set(endings.values()) <= {1}
-
-
 @pytest.mark.parametrize("seed", range(25))
 def test_whatever_happens_everybody_is_answered_and_nobody_misses_or_repeats_anything(seed: int) -> None:
     dice = random.Random(seed)
@@ -185,7 +152,7 @@ def test_whatever_happens_everybody_is_answered_and_nobody_misses_or_repeats_any
             assert_each_command_was_answered_once(walk)
             for viewer in walk.viewers:
                 assert_consecutive(viewer)
-            await assert_each_response_ended_once(store)
+            await assert_each_response_ended_once(store, ROOM)
             room = rig.room(ROOM)
             assert (room.idle, room.backlog_bytes, rig.scheduler.running) == (True, 0, 0)
 

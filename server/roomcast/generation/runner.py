@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from math import inf
 from random import random
 
 import anyio
@@ -41,19 +42,19 @@ class Generation:
         started_at_s: When its room was told that it runs, monotonic; it may have waited for a place since.
         scope: Cancelled when the room does not want it any more.
         unwanted_at_s: When that was, monotonic.
-        refused_at_s: Since when the store takes none of its output, on the loop's clock; None when it does.
+        outage: Its deadline is set while the store takes none of its output.
     """
 
     room: Room
     request: UpstreamRequest
     started_at_s: float
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+    outage: anyio.CancelScope = field(default_factory=anyio.CancelScope)
     first_output_at_s: float | None = None
     unwanted_at_s: float | None = None
     tries: int = 0
     produced: list[str] = field(default_factory=list[str])
     finish: Finish | None = None
-    refused_at_s: float | None = None
 
 
 class Runner:
@@ -83,7 +84,17 @@ class Runner:
 
         Cancelling the caller hangs up; what is known of the generation then is `ended`'s to tell.
         """
-        return self.ended(generation, await self._attempts(generation))
+        refused = UpstreamError("storage_unavailable", "the output could not be stored")
+        ending: Ending = refused
+        with generation.outage:
+            ending = await self._attempts(generation)
+        if ending is refused:
+            self._report(generation, refused, None)
+        return self.ended(generation, ending)
+
+    def hold(self, generation: Generation, *, refused: bool) -> None:
+        """The store takes no output for now, and must take it again in time; or it does."""
+        generation.outage.deadline = anyio.current_time() + self._uncommitted_timeout_s if refused else inf
 
     def ended(self, generation: Generation, ending: Ending) -> Ended:
         """Put together what is known of a generation that is over."""
@@ -162,8 +173,6 @@ class Runner:
             if is_delta(piece["type"]) and isinstance(piece.get("delta"), str):
                 generation.produced.append(piece["delta"])
             room.produce(response_id, piece)
-            if self._refused(generation):
-                return UpstreamError("storage_unavailable", "the output could not be stored")
             if room.crowded:
                 silence.deadline = total_deadline
                 if not await self._relief(room):
@@ -172,15 +181,6 @@ class Runner:
         if generation.first_output_at_s is None:
             return UpstreamError("upstream_bad_response", "the model service sent an empty answer")
         return CutShort("upstream_eof")
-
-    def _refused(self, generation: Generation) -> bool:
-        """Whether the store has refused output for longer than it may."""
-        if generation.room.degraded_for is None:
-            generation.refused_at_s = None
-        elif generation.refused_at_s is None:
-            generation.refused_at_s = anyio.current_time()
-        since_s = generation.refused_at_s
-        return since_s is not None and anyio.current_time() - since_s >= self._uncommitted_timeout_s
 
     async def _relief(self, room: Room) -> bool:
         with anyio.move_on_after(self._uncommitted_timeout_s):

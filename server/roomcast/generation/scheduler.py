@@ -77,7 +77,10 @@ class Scheduler:
                     self._observer.count("roomcast_generations_total", outcome=kind.removeprefix("response."))
 
     def degraded(self, room: Room, reason: str | None) -> None:
-        """Nothing to do: output waits for the store, and the runner knows its bounds."""
+        """Output waits for the store, but not for ever."""
+        for generation in self._running.values():
+            if generation.room is room:
+                self._runner.hold(generation, refused=reason is not None)
 
     def jumped(self, room: Room, reason: str) -> None:
         """Stop what the room, as it stands now, does not want any more."""
