@@ -10,6 +10,7 @@ It hides nothing and mends nothing: the transcript is what went over the socket.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 
 import anyio
@@ -44,6 +45,7 @@ class ReturningViewer:
         self.connections = 0
         self.ended: dict[str, str] = {}
         self.resets: list[str] = []
+        self._salt = f"{name}-{os.urandom(4).hex()}"
         self._commands = 0
         self._connection: ClientConnection | None = None
         self._news = anyio.Event()
@@ -100,7 +102,7 @@ class ReturningViewer:
         """Send a command under one id until it is answered, over however many connections; returns the reply."""
         self._commands += 1
         where = {} if kind.startswith("session.") else {"room": self.room}
-        body = {"type": kind, "id": f"{self.name}-c{self._commands}", **where, **fields}
+        body = {"type": kind, "id": f"{self._salt}-c{self._commands}", **where, **fields}
         while True:
             await self.until_joined()
             connection, sent_at = self._connection, len(self.transcript)

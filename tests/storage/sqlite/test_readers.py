@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 
 import anyio
@@ -81,10 +81,51 @@ async def test_what_sqlite_raises_comes_out_as_ours(readers: Readers) -> None:
 async def test_damage_is_told_by_the_name_of_the_file(tmp_path: Path) -> None:
     path = tmp_path / "db"
     path.write_bytes(b"this is no database" * 1_000)
-    readers = Readers([connect_reader(path)], path=path, alarm=DamageAlarm(path))
+    alarm = DamageAlarm(path)
+    readers = Readers([connect_reader(path)], path=path, alarm=alarm)
     with pytest.raises(StorageDamaged, match=str(path)):
         await readers.run(lambda connection: connection.execute("SELECT count(*) FROM events").fetchone())
+    assert str(path) in str(alarm.damage)
     await readers.close()
+
+
+async def test_what_one_query_misses_is_no_damage_of_the_file(tmp_path: Path) -> None:
+    path, alarm = tmp_path / "db", DamageAlarm(tmp_path / "db")
+
+    def miss(_: sqlite3.Connection) -> None:
+        raise StorageDamaged("room lobby: a hole")
+
+    with database(path):
+        readers = Readers([connect_reader(path)], path=path, alarm=alarm)
+        with pytest.raises(StorageDamaged, match="a hole"):
+            await readers.run(miss)
+        assert alarm.damage is None
+        await readers.close()
+
+
+async def test_connections_are_exchanged_once_no_query_runs(readers: Readers, tmp_path: Path) -> None:
+    gate = Gate()
+    fresh = [connect_reader(tmp_path / "db"), connect_reader(tmp_path / "db")]
+    names: list[int] = []
+
+    def reopen(there: Sequence[sqlite3.Connection]) -> Sequence[sqlite3.Connection]:
+        assert gate.released.is_set()
+        for connection in there:
+            connection.close()
+        return fresh
+
+    async def ask() -> None:
+        names.append(await readers.run(gate))
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(ask)
+        await anyio.to_thread.run_sync(gate.started.wait, 10)
+        tasks.start_soon(anyio.to_thread.run_sync, readers.exchange, reopen)
+        await anyio.wait_all_tasks_blocked()
+        gate.released.set()
+    tasks_after = [await readers.run(id) for _ in range(2)]
+    assert set(tasks_after) == {id(connection) for connection in fresh}
+    assert names[0] not in tasks_after
 
 
 async def test_closing_waits_for_reads_and_refuses_new_ones(tmp_path: Path) -> None:

@@ -86,15 +86,19 @@ def translated(path: Path) -> Generator[None]:
 
 
 class DamageAlarm:
-    """Says once, loudly, that a file is damaged, and what to do about it."""
+    """Knows that SQLite called the file damaged; said once, loudly, with what to do about it.
+
+    Attributes:
+        damage: What was said first, or None while all is well.
+    """
 
     def __init__(self, path: Path) -> None:
+        self.damage: StorageDamaged | None = None
         self._path = path
-        self._rung = False
 
     def ring(self, error: StorageDamaged) -> None:
         """Tell the operator; the same thing again is not news."""
-        if not self._rung:
-            self._rung = True
-            advice = "stop the server, then put a backup in its place: roomcast restore FILE"
+        if self.damage is None:
+            self.damage = error
+            advice = "nothing is written any more; stop the server and put a backup there: roomcast restore FILE"
             log.error("store_damaged", path=str(self._path), error=str(error), advice=advice)

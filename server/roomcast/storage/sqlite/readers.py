@@ -59,7 +59,8 @@ class Readers:
             with translated(self._path):
                 return query(connection)
         except StorageDamaged as error:
-            self._alarm.ring(error)
+            if isinstance(error.__cause__, sqlite3.Error):  # else a query misses something in one room
+                self._alarm.ring(error)
             raise
         finally:
             self._idle.put(connection)

@@ -103,7 +103,7 @@ class Writer(Generic[Request, Result]):
         make_room: Called in the thread when the disk was full for a request that stood alone; whether
             to try that one again.
         renewal: Called in the thread when a sync has failed.
-        alarm: Told of damage.
+        alarm: Told of damage; once it knows of any, nothing is written.
         on_closed: Called in the thread when the connection is closed, however late that is.
     """
 
@@ -130,7 +130,6 @@ class Writer(Generic[Request, Result]):
         self._alarm = alarm
         self._on_closed = on_closed
         self._distrusted = False
-        self._damaged: StorageDamaged | None = None
         self._wal = path.with_name(f"{path.name}-wal")
         self._wal_bytes = 0
         self._commits_unmoved = 0
@@ -179,7 +178,7 @@ class Writer(Generic[Request, Result]):
             self._on_loop(self._answer, outcomes)
             if not closing:
                 self._checkpoint_if_due()
-        if self._distrusted or self._damaged:
+        if self._distrusted or self._alarm.damage:
             self._renewal.abandon(self._connection)
         else:
             self._empty_wal()
@@ -225,8 +224,8 @@ class Writer(Generic[Request, Result]):
 
     def _assert_fit(self) -> None:
         """Refuse to go on with a damaged file, and go on with another connection if this one is not to be trusted."""
-        if self._damaged is not None:
-            raise self._damaged
+        if self._alarm.damage is not None:
+            raise StorageDamaged(str(self._alarm.damage))
         if self._distrusted:
             self._connection = self._renewal.renew(self._connection)
             self._synchronous = ""
@@ -238,7 +237,6 @@ class Writer(Generic[Request, Result]):
             self._distrusted = True
             log.error("sync_failed", path=str(self._path), error=str(error))
         elif isinstance(error, StorageDamaged):
-            self._damaged = error
             self._alarm.ring(error)
         elif isinstance(error, StorageFull) and isinstance(error.__cause__, sqlite3.Error):
             self._commits_unmoved = CHECKPOINT_COMMITS  # an emptied log has room
@@ -267,7 +265,7 @@ class Writer(Generic[Request, Result]):
 
     def _checkpoint_if_due(self) -> None:
         """Move what was committed from the write-ahead log into the database, as far as no reader is in the way."""
-        if self._distrusted or self._damaged or not self._commits_unmoved:
+        if self._distrusted or self._alarm.damage or not self._commits_unmoved:
             return
         wal_bytes = self._wal.stat().st_size if self._wal.exists() else 0
         if self._commits_unmoved < CHECKPOINT_COMMITS and wal_bytes - self._wal_bytes < CHECKPOINT_BYTES:
