@@ -128,6 +128,11 @@ def test_only_output_text_is_in_the_digest() -> None:
     assert folded(item_added("m"), reasoning, refusal).digest() == sha("")
 
 
+def test_the_digest_is_over_every_byte_of_the_text() -> None:
+    text = "\n  Grüße \t\r\n\0 "
+    assert folded(item_added("m"), *[delta(character, "m") for character in text]).digest() == sha(text)
+
+
 def test_the_digest_goes_by_place_and_not_by_arrival() -> None:
     output = folded(
         item_added("n", 1),
