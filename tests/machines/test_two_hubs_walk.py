@@ -98,6 +98,9 @@ def test_two_hubs_make_one_log_whatever_happens_to_either(seed: int) -> None:
             await assert_each_response_ended_once(shared, ROOM)
             assert len({viewer.text(ROOM) for viewer in walk.viewers}) == 1
             assert await shared.held() == []
+            asked = sum(len(rig.upstream.requests) for rig in (a, b))
+            started = sum(got["type"] == "response.in_progress" for got in walk.viewers[0].events(ROOM))
+            assert asked <= started, "each is run by one of them at most"
             for rig in (a, b):
                 assert (rig.scheduler.running, rig.room(ROOM).backlog_bytes) == (0, 0)
             assert a.room(ROOM).state.dump() == b.room(ROOM).state.dump()
