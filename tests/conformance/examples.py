@@ -11,13 +11,14 @@ EPOCH = "e1"
 
 
 class ManualClock:
-    """Both clocks, moved by hand."""
+    """Both clocks, moved by hand; `jumped_ms` is how far the wall clock is from where it should be."""
 
     def __init__(self, now_ms: int = 1_000_000) -> None:
         self.at_ms = now_ms
+        self.jumped_ms = 0
 
     def now_ms(self) -> int:
-        return self.at_ms
+        return self.at_ms + self.jumped_ms
 
     def monotonic_s(self) -> float:
         return self.at_ms / 1000

@@ -90,6 +90,24 @@ async def test_a_receipt_is_gone_when_it_has_expired(store: Store, clock: Manual
     assert await store.receipts([a_key()]) == {}
 
 
+@pytest.mark.parametrize("jump_s", [100 * 3_600, -100 * 3_600])
+async def test_a_jump_of_the_wall_clock_makes_no_receipt_expire_and_keeps_none(
+    store: Store, clock: ManualClock, jump_s: int
+) -> None:
+    await store.append([a_batch(receipts=[a_receipt("before", expires_at=clock.now_ms() + 10_000)])])
+    clock.jumped_ms = jump_s * 1_000
+    await store.append([a_batch(on=1, receipts=[a_receipt("behind", expires_at=clock.now_ms() + 20_000)])])
+    keys = [a_key("before"), a_key("behind")]
+    assert list(await store.receipts(keys)) == keys
+    clock.at_ms += 10_000
+    assert list(await store.receipts(keys)) == [a_key("behind")]
+    clock.jumped_ms = 0
+    clock.at_ms += 9_999
+    assert list(await store.receipts(keys)) == [a_key("behind")]
+    clock.at_ms += 1
+    assert await store.receipts(keys) == {}
+
+
 async def test_a_new_receipt_replaces_an_expired_one(store: Store, clock: ManualClock) -> None:
     await store.append([a_batch(receipts=[a_receipt(expires_at=clock.at_ms)])])
     fresh = a_receipt(expires_at=clock.at_ms + 1, result=b"[2]")

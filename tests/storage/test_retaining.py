@@ -37,6 +37,7 @@ def test_a_jump_of_the_wall_clock_makes_nothing_older(jump_ms: int) -> None:
     assert ages.now_ms() == 5_000_000
     clock.wall_ms += jump_ms
     assert ages.now_ms() == 5_000_000
+    assert ages.ahead_ms == -jump_ms
     clock.steady_s += 1.5
     assert ages.now_ms() == 5_001_500
 

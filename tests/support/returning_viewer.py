@@ -102,7 +102,7 @@ class ReturningViewer:
         """Send a command under one id until it is answered, over however many connections; returns the reply."""
         self._commands += 1
         where = {} if kind.startswith("session.") else {"room": self.room}
-        body = {"type": kind, "id": f"{self._salt}-c{self._commands}", **where, **fields}
+        body: Json = {"type": kind, "id": f"{self._salt}-c{self._commands}", **where, **fields}
         while True:
             await self.until_joined()
             connection, sent_at = self._connection, len(self.transcript)
@@ -122,6 +122,11 @@ class ReturningViewer:
             await self.until(answered)
             if (got := reply()) is not None:
                 return got
+
+    def drop(self) -> None:
+        """Lose the connection; it comes back by itself."""
+        if self._connection is not None:
+            self._connection.transport.abort()
 
     async def ask(self, text: str) -> str:
         """Ask until it is accepted; returns the response's id."""

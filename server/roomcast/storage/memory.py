@@ -57,16 +57,15 @@ class MemoryStore:
     """`EventLog`, `Rooms`, `Leases` and `Archive` in dictionaries.
 
     Args:
-        clock: Tells which receipts have expired.
+        clock: Tells how old events and receipts are.
         retention: How much of each log is kept when it is trimmed.
     """
 
     def __init__(self, *, clock: Clock, retention: Retention = DEFAULT_RETENTION) -> None:
-        self._clock = clock
         self._retention = retention
         self._ages = Ages(clock)
         self._rooms: dict[str, _Room] = {}
-        self._receipts: dict[ReceiptKey, Receipt] = {}
+        self._receipts: dict[ReceiptKey, tuple[Receipt, int]] = {}
         self._holds: dict[tuple[str, str], Hold] = {}
         self._beats: dict[str, int] = {}
         self._board = HeadBoard()
@@ -153,9 +152,12 @@ class MemoryStore:
     def _keep(self, receipts: Sequence[Receipt]) -> None:
         for receipt in receipts:
             self._receipts.pop(receipt.key, None)  # to the end: the oldest stay in front
-            self._receipts[receipt.key] = receipt
-        now_ms = self._clock.now_ms()
-        while self._receipts and (oldest := next(iter(self._receipts.values()))).expires_at <= now_ms:
+            self._receipts[receipt.key] = (receipt, receipt.expires_at + self._ages.ahead_ms)
+        now_ms = self._ages.now_ms()
+        while self._receipts:
+            oldest, until_ms = next(iter(self._receipts.values()))
+            if until_ms > now_ms:
+                break
             del self._receipts[oldest.key]
 
     # ---- Rooms
@@ -181,9 +183,9 @@ class MemoryStore:
     async def receipts(self, keys: Sequence[ReceiptKey]) -> Mapping[ReceiptKey, Receipt]:
         """The receipts that exist and have not expired, of those asked for."""
         await yield_to_loop()
-        now_ms = self._clock.now_ms()
+        now_ms = self._ages.now_ms()
         found = ((key, self._receipts.get(key)) for key in keys)
-        return {key: receipt for key, receipt in found if receipt is not None and receipt.expires_at > now_ms}
+        return {key: kept[0] for key, kept in found if kept is not None and kept[1] > now_ms}
 
     # ---- Leases
 

@@ -36,7 +36,7 @@ log = structlog.get_logger()
 
 
 class Ages:
-    """Time for telling how old an event is: no jump of the wall clock makes any of them old.
+    """Time for telling how old something is: no jump of the wall clock makes any event or receipt old.
 
     It is the wall clock as it stood at first, carried on by the monotonic one; so it also
     counts the time for which nothing ran.
@@ -52,6 +52,11 @@ class Ages:
         if self._ahead_ms is None:
             self._ahead_ms = self._clock.now_ms() - monotonic_ms
         return monotonic_ms + self._ahead_ms
+
+    @property
+    def ahead_ms(self) -> int:
+        """By how much it is ahead of the wall clock: next to nothing, until that jumps."""
+        return self.now_ms() - self._clock.now_ms()
 
 
 def surplus(

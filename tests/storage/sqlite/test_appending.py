@@ -25,7 +25,7 @@ def test_a_later_call_of_a_group_builds_on_an_earlier_one(connection: sqlite3.Co
     first, second, third = apply(
         connection,
         [Write([a_batch(events=2)]), Write([a_batch(on=2)]), Write([a_batch(on=2)])],
-        now_ms=0,
+        ahead_ms=0,
         aged_ms=0,
         commit=1,
     )
@@ -43,7 +43,7 @@ def test_what_calls_of_a_group_say_of_one_room_holds_in_their_order(connection: 
             Write([a_batch(on=1, released=["r1"])]),
             Write([a_batch(on=2, title="last", holds=[Hold("lobby", "r1", "n2")])]),
         ],
-        now_ms=0,
+        ahead_ms=0,
         aged_ms=0,
         commit=1,
     )
@@ -53,14 +53,18 @@ def test_what_calls_of_a_group_say_of_one_room_holds_in_their_order(connection: 
 
 def test_only_heads_that_moved_are_told(connection: sqlite3.Connection) -> None:
     (applied,) = apply(
-        connection, [Write([a_batch("a"), a_batch("b", on=5), a_batch("c", events=0)])], now_ms=0, aged_ms=0, commit=1
+        connection, [Write([a_batch("a"), a_batch("b", on=5), a_batch("c", events=0)])], ahead_ms=0, aged_ms=0, commit=1
     )
     assert applied.moved == [Head("a", EPOCH, 1, 0)]
 
 
 def test_beats_and_appends_share_a_transaction(connection: sqlite3.Connection) -> None:
     apply(
-        connection, [Write(beats=["n1"]), Write([a_batch()]), Write(beats=["n1", "n2"])], now_ms=0, aged_ms=0, commit=1
+        connection,
+        [Write(beats=["n1"]), Write([a_batch()]), Write(beats=["n1", "n2"])],
+        ahead_ms=0,
+        aged_ms=0,
+        commit=1,
     )
     assert connection.execute("SELECT * FROM beats").fetchall() == [("n1", 2), ("n2", 1)]
     assert head(connection, "lobby") == Head("lobby", EPOCH, 1, 0)
@@ -77,7 +81,7 @@ def test_statements_do_not_multiply_with_rooms_and_events(connection: sqlite3.Co
             Write([a_batch(f"r{n}", events=events, items=[an_item("i", 1)], receipts=[a_receipt(room=f"r{n}")])])
             for n in range(rooms_in_group)
         ],
-        now_ms=0,
+        ahead_ms=0,
         aged_ms=0,
         commit=1,
     )
@@ -92,19 +96,19 @@ def test_expired_receipts_go_with_later_ones_a_few_at_a_time(connection: sqlite3
         return int(count)
 
     old = [a_receipt(f"old{number}", expires_at=10) for number in range(10)]
-    apply(connection, [Write([a_batch(receipts=old)])], now_ms=0, aged_ms=0, commit=1)
+    apply(connection, [Write([a_batch(receipts=old)])], ahead_ms=0, aged_ms=0, commit=1)
     counts: list[int] = []
     for number in range(1, 7):
         receipt = a_receipt(f"new{number}", expires_at=100)
-        apply(connection, [Write([a_batch(on=number, receipts=[receipt])])], now_ms=10, aged_ms=0, commit=1)
+        apply(connection, [Write([a_batch(on=number, receipts=[receipt])])], aged_ms=10, ahead_ms=0, commit=1)
         counts.append(kept())
     assert counts == [9, 8, 7, 6, 5, 6]
 
 
 def test_a_checkpoint_is_not_rewritten_by_appends_that_have_none(connection: sqlite3.Connection) -> None:
     """A large state in the row that every append updates would cost each of them its size."""
-    apply(connection, [Write([a_batch(checkpoint=b"x" * 200_000)])], now_ms=0, aged_ms=0, commit=1)
+    apply(connection, [Write([a_batch(checkpoint=b"x" * 200_000)])], ahead_ms=0, aged_ms=0, commit=1)
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    apply(connection, [Write([a_batch(on=1)])], now_ms=0, aged_ms=0, commit=1)
+    apply(connection, [Write([a_batch(on=1)])], ahead_ms=0, aged_ms=0, commit=1)
     (_, pages_in_wal, _) = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
     assert 0 < pages_in_wal < 10

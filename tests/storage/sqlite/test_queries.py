@@ -34,7 +34,7 @@ ON_THE_HOT_PATH: dict[str, Callable[[sqlite3.Connection], object]] = {
     "append": lambda connection: apply(
         connection,
         [Write([a_batch(receipts=[a_receipt()], holds=[Hold("lobby", "r1", "n1")], released=["r2"])], ["n1"])],
-        now_ms=0,
+        ahead_ms=0,
         aged_ms=0,
         commit=1,
     ),
@@ -60,7 +60,7 @@ def test_no_query_looks_through_a_whole_table_or_sorts_it(connection: sqlite3.Co
 
 def test_a_thousand_events_are_one_row(connection: sqlite3.Connection) -> None:
     """Each row costs a thread up to five milliseconds beside a busy event loop."""
-    apply(connection, [Write([a_batch(events=1_000)])], now_ms=0, aged_ms=0, commit=1)
+    apply(connection, [Write([a_batch(events=1_000)])], ahead_ms=0, aged_ms=0, commit=1)
     rows = 0
 
     def count(cursor: sqlite3.Cursor, row: tuple[object, ...]) -> tuple[object, ...]:
@@ -76,7 +76,7 @@ def test_a_thousand_events_are_one_row(connection: sqlite3.Connection) -> None:
 
 @pytest.mark.parametrize("missing", [1, 3])
 def test_a_hole_in_the_log_is_damage_and_not_an_answer(connection: sqlite3.Connection, missing: int) -> None:
-    apply(connection, [Write([a_batch(events=5)])], now_ms=0, aged_ms=0, commit=1)
+    apply(connection, [Write([a_batch(events=5)])], ahead_ms=0, aged_ms=0, commit=1)
     connection.execute("DELETE FROM events WHERE seq = ?", (missing,))
     with pytest.raises(StorageDamaged, match="room lobby: the log has a hole after event 0"):
         queries.read(connection, "lobby", 0, 10, 10**9)
@@ -84,7 +84,7 @@ def test_a_hole_in_the_log_is_damage_and_not_an_answer(connection: sqlite3.Conne
 
 
 def test_a_log_that_ends_before_its_head_is_damage_and_not_an_answer(connection: sqlite3.Connection) -> None:
-    apply(connection, [Write([a_batch(events=5)])], now_ms=0, aged_ms=0, commit=1)
+    apply(connection, [Write([a_batch(events=5)])], ahead_ms=0, aged_ms=0, commit=1)
     connection.execute("DELETE FROM events WHERE seq = 5")
     with pytest.raises(StorageDamaged, match="room lobby: the log has a hole after event 4"):
         queries.read(connection, "lobby", 4, 10, 10**9)
@@ -93,5 +93,5 @@ def test_a_log_that_ends_before_its_head_is_damage_and_not_an_answer(connection:
 def test_items_of_a_page_are_cut_where_they_were_joined(connection: sqlite3.Connection) -> None:
     parts = [b"", b"\x00", b"\xff\xfe", b"", "🎉".encode()]
     items = [an_item(f"i{number}", number, part) for number, part in enumerate(parts)]
-    apply(connection, [Write([a_batch(items=items)])], now_ms=0, aged_ms=0, commit=1)
+    apply(connection, [Write([a_batch(items=items)])], ahead_ms=0, aged_ms=0, commit=1)
     assert queries.items(connection, "lobby", None, 10) == parts[::-1]

@@ -39,7 +39,7 @@ class Opened:
         commits = self.begin(self.writer, None).commits
         clock = ManualClock()
         mark = stack.enter_context(marked(path))
-        self.tally = Tally(mark, commits, clock=clock, ages=Ages(clock))
+        self.tally = Tally(mark, commits, ages=Ages(clock))
         self.readers = Readers([connect_reader(path), connect_reader(path)], path=path, alarm=DamageAlarm(path))
         self.renewal = Renewal(path, readers=self.readers, readers_count=2, tally=self.tally, begin=self.begin)
 

@@ -40,7 +40,7 @@ def test_each_commit_has_the_next_number_in_its_rooms_and_then_in_the_mark(
     path: Path, connection: sqlite3.Connection
 ) -> None:
     with marked(path) as mark:
-        tally = Tally(mark, 10, clock=ManualClock(), ages=Ages(ManualClock()))
+        tally = Tally(mark, 10, ages=Ages(ManualClock()))
         assert shown(path) == 10
         for head in range(3):
             tally.transact(connection, [Write([a_batch("a", on=head)]), Write([a_batch("b", on=head)])])
@@ -51,7 +51,7 @@ def test_each_commit_has_the_next_number_in_its_rooms_and_then_in_the_mark(
 
 def test_what_was_rolled_back_does_not_count(path: Path, connection: sqlite3.Connection) -> None:
     with marked(path) as mark:
-        tally = Tally(mark, 10, clock=ManualClock(), ages=Ages(ManualClock()))
+        tally = Tally(mark, 10, ages=Ages(ManualClock()))
         connection.execute("BEGIN")
         tally.transact(connection, [Write([a_batch()])])
         connection.execute("ROLLBACK")
@@ -62,7 +62,7 @@ def test_what_was_rolled_back_does_not_count(path: Path, connection: sqlite3.Con
 
 def test_what_writes_no_room_leaves_the_mark_where_the_file_is(path: Path, connection: sqlite3.Connection) -> None:
     with marked(path) as mark:
-        tally = Tally(mark, 10, clock=ManualClock(), ages=Ages(ManualClock()))
+        tally = Tally(mark, 10, ages=Ages(ManualClock()))
         tally.transact(connection, [Write([a_batch()])])
         tally.committed()
         tally.transact(connection, [Write(beats=["n1"]), Write([a_batch()])])  # the batch conflicts

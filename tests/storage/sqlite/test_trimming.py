@@ -28,12 +28,12 @@ def connection(tmp_path: Path) -> Generator[sqlite3.Connection]:
 
 def append(connection: sqlite3.Connection, *rooms: str, events: int = 5) -> None:
     batches = [a_batch(room, events=events, checkpoint=b"state") for room in rooms]
-    apply(connection, [Write(batches)], now_ms=0, aged_ms=0, commit=1)
+    apply(connection, [Write(batches)], ahead_ms=0, aged_ms=0, commit=1)
 
 
 def test_the_bytes_of_a_room_are_those_of_the_events_that_it_holds(connection: sqlite3.Connection) -> None:
     append(connection, "a", "b")
-    apply(connection, [Write([a_batch("a", on=5)]), Write([a_batch("a", on=6)])], now_ms=0, aged_ms=0, commit=2)
+    apply(connection, [Write([a_batch("a", on=5)]), Write([a_batch("a", on=6)])], ahead_ms=0, aged_ms=0, commit=2)
     trim(connection, Trim(["a"], KEEP_TWO, now_ms=0))
     for room in "ab":
         (counted,) = connection.execute("SELECT bytes FROM rooms WHERE name = ?", (room,)).fetchone()

@@ -62,15 +62,15 @@ class Applied:
 
 
 def apply(
-    connection: sqlite3.Connection, writes: Sequence[Write], now_ms: int, *, aged_ms: int, commit: int
+    connection: sqlite3.Connection, writes: Sequence[Write], *, aged_ms: int, ahead_ms: int, commit: int
 ) -> list[Applied]:
     """Write what `writes` ask for, in their order, within the transaction that is open.
 
     Args:
         connection: The writer's.
         writes: One for each call; a later one may build on an earlier one.
-        now_ms: Receipts that expired before this may go.
-        aged_ms: The time of these events, as `Ages` tells it.
+        aged_ms: The time of these events, as `Ages` tells it; receipts that expired before it may go.
+        ahead_ms: By how much that is ahead of the wall clock, by which a receipt's end is given.
         commit: Number of this transaction.
     """
     heads = _heads(connection, {batch.room for write in writes for batch in write.batches})
@@ -91,7 +91,7 @@ def apply(
                 moved.append(after)
         trimmed = trim(connection, write.trim) if write.trim else 0
         applied.append(Applied(outcomes, moved, trimmed))
-    _write_batches(connection, accepted, now_ms, aged_ms, commit)
+    _write_batches(connection, accepted, aged_ms, ahead_ms, commit)
     beats = [(node, 1) for write in writes for node in write.beats]
     _insert(connection, "INSERT INTO beats VALUES", beats, "ON CONFLICT DO UPDATE SET count = count + 1")
     if any(write.end for write in writes):
@@ -113,7 +113,7 @@ def _heads(connection: sqlite3.Connection, rooms: set[str]) -> dict[str, Head]:
 
 
 def _write_batches(
-    connection: sqlite3.Connection, batches: Sequence[Append], now_ms: int, aged_ms: int, commit: int
+    connection: sqlite3.Connection, batches: Sequence[Append], aged_ms: int, ahead_ms: int, commit: int
 ) -> None:
     _insert(
         connection,
@@ -157,7 +157,7 @@ def _write_batches(
         ],
     )
     _write_holds(connection, batches)
-    _write_receipts(connection, batches, now_ms)
+    _write_receipts(connection, batches, aged_ms, ahead_ms)
 
 
 def _write_holds(connection: sqlite3.Connection, batches: Sequence[Append]) -> None:
@@ -178,9 +178,9 @@ def _write_holds(connection: sqlite3.Connection, batches: Sequence[Append]) -> N
     )
 
 
-def _write_receipts(connection: sqlite3.Connection, batches: Sequence[Append], now_ms: int) -> None:
+def _write_receipts(connection: sqlite3.Connection, batches: Sequence[Append], aged_ms: int, ahead_ms: int) -> None:
     receipts: list[Row] = [
-        (*astuple(receipt.key), receipt.digest, receipt.result, receipt.expires_at)
+        (*astuple(receipt.key), receipt.digest, receipt.result, receipt.expires_at + ahead_ms)
         for batch in batches
         for receipt in batch.receipts
     ]
@@ -194,7 +194,7 @@ def _write_receipts(connection: sqlite3.Connection, batches: Sequence[Append], n
             SELECT room, member, command_id FROM receipts WHERE expires_at <= ? ORDER BY expires_at LIMIT ?
         )
         """,
-        (now_ms, 2 * len(receipts)),
+        (aged_ms, 2 * len(receipts)),
     )
 
 

@@ -68,8 +68,7 @@ class SqliteStore:
     Args:
         writer: Commits.
         readers: Read.
-        clock: Tells which receipts have expired.
-        ages: Tells how old events are.
+        ages: Tells how old events and receipts are.
         retention: How much of each log is kept when it is trimmed.
         store_id: The name that the store got when it was made.
     """
@@ -79,7 +78,6 @@ class SqliteStore:
         writer: Writer[Write, Applied],
         readers: Readers,
         *,
-        clock: Clock,
         ages: Ages,
         retention: Retention,
         store_id: str,
@@ -90,7 +88,6 @@ class SqliteStore:
         self._trimmed = ""
         self._writer = writer
         self._readers = readers
-        self._clock = clock
         self._board = HeadBoard()
 
     def statistics(self) -> WriterStatistics:
@@ -157,7 +154,7 @@ class SqliteStore:
 
     async def receipts(self, keys: Sequence[ReceiptKey]) -> Mapping[ReceiptKey, Receipt]:
         """The receipts that exist and have not expired, of those asked for."""
-        now_ms = self._clock.now_ms()
+        now_ms = self._ages.now_ms()
         return await self._readers.run(lambda connection: queries.receipts(connection, keys, now_ms))
 
     # ---- Leases
@@ -209,7 +206,7 @@ async def open_sqlite(
 
     Args:
         path: The database; its folder is locked for this process.
-        clock: Tells which receipts have expired.
+        clock: Tells how old events and receipts are.
         durability: What every commit survives: the end of the `process`, or of the `host`.
         readers: How many reads may run at once.
         close_timeout_s: How long calls under way may take at the end. The writer goes on
@@ -225,7 +222,8 @@ async def open_sqlite(
     """
     opened = await to_thread.run_sync(_open, path, readers, clock, durability, boot_id, space)
     ages = Ages(clock)
-    tally = Tally(opened.mark, opened.beginning.commits, clock=clock, ages=ages, reserve=opened.reserve)
+    ages.now_ms()  # from here on it does not jump
+    tally = Tally(opened.mark, opened.beginning.commits, ages=ages, reserve=opened.reserve)
     alarm = DamageAlarm(path)
     lent = Readers(opened.readers, path=path, alarm=alarm)
     writer = Writer(
@@ -242,7 +240,6 @@ async def open_sqlite(
     store = SqliteStore(
         writer,
         lent,
-        clock=clock,
         ages=ages,
         retention=retention,
         store_id=opened.store_id,

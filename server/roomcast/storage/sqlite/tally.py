@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import structlog
 
-from roomcast.core.ports import Clock, Committed
+from roomcast.core.ports import Committed
 from roomcast.storage.retaining import Ages
 from roomcast.storage.sqlite.appending import Applied, Write, apply
 from roomcast.storage.sqlite.mark import Mark
@@ -30,15 +30,13 @@ class Tally:
     Args:
         mark: Where the number is shown.
         commits: Number of the newest commit.
-        clock: Tells which receipts have expired.
-        ages: Tells when events were appended.
+        ages: Tells when events were appended, and which receipts have expired.
         reserve: Says when only what ends things is written.
     """
 
-    def __init__(self, mark: Mark, commits: int, *, clock: Clock, ages: Ages, reserve: Reserve | None = None) -> None:
+    def __init__(self, mark: Mark, commits: int, *, ages: Ages, reserve: Reserve | None = None) -> None:
         self._mark = mark
         self._commits = commits
-        self._clock = clock
         self._ages = ages
         self._reserve = reserve
         self._wrote_rooms = False
@@ -62,7 +60,8 @@ class Tally:
         """
         if self._reserve is not None and self._reserve.low() and not all(write.ends for write in writes):
             raise self._reserve.refusal()
-        applied = apply(connection, writes, self._clock.now_ms(), aged_ms=self._ages.now_ms(), commit=self._commits + 1)
+        aged_ms, ahead_ms = self._ages.now_ms(), self._ages.ahead_ms
+        applied = apply(connection, writes, aged_ms=aged_ms, ahead_ms=ahead_ms, commit=self._commits + 1)
         self._wrote_rooms = any(isinstance(outcome, Committed) for each in applied for outcome in each.outcomes)
         return applied
 
