@@ -53,6 +53,30 @@ async def test_I10_the_model_service_sees_the_configured_key_and_model_and_this_
         assert request.path == ("/v1/responses" if bench.api == "responses" else "/v1/chat/completions")
 
 
+FOREIGN: dict[str, Any] = {
+    "model": "gpt-expensive",
+    "base_url": "http://127.0.0.1:9/v1",
+    "api_key": "sk-theirs",
+    "extra_headers": {"x": "y"},
+    "tools": [{"type": "web_search"}],
+    "stream": False,
+    "store": True,
+    "input": [{"role": "user", "content": [{"type": "input_image", "image_url": "http://169.254.169.254/"}]}],
+    "previous_response_id": "resp_somebody",
+}
+
+
+@pytest.mark.parametrize("field", FOREIGN)
+async def test_I10_what_a_client_may_not_choose_is_refused_and_never_asked(bench: Bench, field: str) -> None:
+    first = len(bench.upstream.requests)
+    async with bench.room("choosy") as (ann, _):
+        chosen = {"input": "hello", field: FOREIGN[field]}
+        refused = await ann.command("response.create", room="choosy", **chosen)
+        assert refused["error"]["code"] in {"unknown_field", "invalid_value", "not_supported"}, refused
+        assert refused["error"]["param"].partition("[")[0] == field
+    assert bench.upstream.requests[first:] == []
+
+
 # ---- again -----------------------------------------------------------------------------------
 
 
