@@ -39,7 +39,7 @@ def main(words: Sequence[str]) -> int:
         for fault in chosen:
             verdicts.append(_verdict(copy, fault, broken=[test for test in fault.caught_by if sound[test]]))
             console.print(f"{fault.name}: {verdicts[-1]}", highlight=False)
-    table = Table("planted", Column("noticed by", overflow="fold"), "verdict", show_lines=True)
+    table = Table("planted", Column("noticed by", overflow="fold"), Column("verdict", overflow="fold"), show_lines=True)
     for fault, verdict in zip(chosen, verdicts, strict=True):
         table.add_row(fault.name, "\n".join(map(_short, fault.caught_by)), verdict)
     console.print(table)

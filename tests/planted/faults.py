@@ -310,7 +310,7 @@ FAULTS: Final = (
             )
         ],
         [
-            "tests/core/test_outcomes.py::test_u14_a_delta_that_would_pass_the_bound_is_cut_and_the_response_ends_there",
+            "tests/core/test_outcomes.py::test_u15_a_room_never_holds_more_than_its_bound",
             "tests/e2e/test_upstream_faults.py::test_U14_text_beyond_what_a_room_may_hold_is_cut_there",
         ],
     ),
