@@ -38,7 +38,7 @@ ENDLESS = "!fault drip every_ms=8\ntell me a long story"
 
 
 class Cursors:
-    """Where to go on from: a place of before, or none, or the newest."""
+    """Where to go on from: the newest place, or one before it, or none."""
 
     def __init__(self, chance: random.Random) -> None:
         self._chance = chance
@@ -49,7 +49,8 @@ class Cursors:
         roll = self._chance.random()
         if newest is None or roll < 0.2:
             return None
-        self._stood.append(dict(newest))
+        # Whoever went back and has not caught up is behind some of them, and may not claim to know more than it does.
+        self._stood = [*(stood for stood in self._stood if stood["seq"] < newest["seq"]), dict(newest)]
         return self._chance.choice(self._stood) if roll < 0.6 else dict(newest)
 
 
