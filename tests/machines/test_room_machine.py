@@ -1,9 +1,10 @@
 """Random lives of one room, from intents to what its viewers have: all of the core at once.
 
 Intents wait, are decided in batches of any size, are thrown away when another writer was
-first and decided again, and are lost in crashes. Viewers join, lag, skip, lose their
-connection and come back with any cursor. Whatever happens: the log obeys its rules, the
-state is what the log says, and every viewer has exactly what the log has.
+first and decided again, and are lost in crashes. Checkpoints are written, and old events let go
+of. Viewers join, lag, skip, lose their connection and come back with any cursor. Whatever
+happens: the log obeys its rules, the state is what the log says, and every viewer has exactly
+what the log has.
 """
 
 from __future__ import annotations
@@ -66,6 +67,8 @@ class RoomMachine(RuleBasedStateMachine):
         self.events: list[JsonObject] = []
         self.waiting: list[Intent] = []
         self.saved: bytes | None = None
+        self.saved_seq = 0
+        self.floor = 0
         self.draining = False
         self.now_ms = 1_000
         self.ids = 0
@@ -196,7 +199,12 @@ class RoomMachine(RuleBasedStateMachine):
 
     @rule()
     def a_checkpoint_is_written(self) -> None:
-        self.saved = self.state.dump()
+        self.saved, self.saved_seq = self.state.dump(), self.state.seq
+
+    @precondition(lambda self: self.floor < self.saved_seq)
+    @rule(part=st.floats(0.1, 1))
+    def the_oldest_events_are_let_go_of(self, part: float) -> None:
+        self.floor += round(part * (self.saved_seq - self.floor))
 
     @rule(drains=st.booleans())
     def the_process_ends_and_another_takes_over(self, *, drains: bool) -> None:
@@ -210,6 +218,7 @@ class RoomMachine(RuleBasedStateMachine):
         self.state = RoomState("lobby", keep_items=LIMITS.state_items)
         if self.saved is not None:
             self.state = RoomState.load(self.saved, keep_items=LIMITS.state_items)
+        assert self.state.seq >= self.floor
         for record in self.log[self.state.seq :]:
             self.state.fold(decode_event(record))
         assert self.state.dump() == before  # a checkpoint and what follows are the state
@@ -227,6 +236,7 @@ class RoomMachine(RuleBasedStateMachine):
     def all_viewers_but_one_read_on(self, but: int, limit_bytes: int) -> None:
         for number, viewer in enumerate(self.viewers):
             if number != but:
+                self.spare_what_is_gone(viewer)
                 viewer.read(self.log, limit_bytes, self.tail)
                 viewer.told_head(self.state)
 
@@ -239,7 +249,7 @@ class RoomMachine(RuleBasedStateMachine):
         viewer = self.viewers[pick % len(self.viewers)]
         viewer.disconnect()
         kept = viewer.cursor.seq if older < 20 else max(0, viewer.cursor.seq - older + 20)
-        viewer.join(self.state, EPOCH, Cursor(epoch, kept))
+        viewer.join(self.state, EPOCH, Cursor(epoch, kept), self.floor)
 
     # -- what always holds ------------------------------------------------------------------------
 
@@ -274,6 +284,7 @@ class RoomMachine(RuleBasedStateMachine):
             refolded.fold(event)
         assert refolded.dump() == self.state.dump()
         for viewer in self.viewers:
+            self.spare_what_is_gone(viewer)
             viewer.read_all(self.log, self.tail)
             assert audit_viewer(viewer.transcript, self.events, room="lobby", complete=True) == []
 
@@ -324,6 +335,11 @@ class RoomMachine(RuleBasedStateMachine):
         """Id and index of the newest item of a response, or of one before it."""
         index = max(0, len(self.announced(response_id)) - 1 - back)
         return f"out_{response_id}_{index}", index
+
+    def spare_what_is_gone(self, viewer: PureReader) -> None:
+        """Whoever stands where neither memory nor the log reaches back begins anew."""
+        if viewer.cursor.seq < min(self.floor, self.tail.floor):
+            viewer.reset(self.state, "expired")
 
     def decided(self, intents: list[Intent]) -> Batch:
         batch = Batch(self.state, RULEBOOK, self.now_ms, draining=self.draining)

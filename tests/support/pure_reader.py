@@ -14,6 +14,7 @@ from roomcast.core.events import Cursor, JsonObject, Record, decode_event, encod
 from roomcast.core.room_state import RoomState
 from roomcast.core.snapshot import snapshot
 from roomcast.core.tail import Tail
+from roomcast.subscriber.desk import reset_reason
 from tests.support.auditor import DISCONNECTED
 
 __all__ = ["PureReader"]
@@ -33,19 +34,20 @@ class PureReader:
         self._items = items
         self._commands = 0
 
-    def join(self, state: RoomState, epoch: str, after: Cursor | None) -> None:
-        """Join, and be answered as `state` allows: exactly from `after`, or with a snapshot."""
+    def join(self, state: RoomState, epoch: str, after: Cursor | None, floor: int = 0) -> None:
+        """Join, and be answered as `state` and the log's floor allow: exactly from `after`, or with a snapshot."""
         self._commands += 1
         command: JsonObject = {"type": "room.join", "id": f"c{self._commands}", "room": state.name}
         if after is not None:
             command["after"] = after._asdict()
         result: JsonObject = {"epoch": epoch, "head": state.seq}
-        if after is not None and after.epoch == epoch and after.seq <= state.seq:
+        why = reset_reason(after, Cursor(epoch, state.seq), floor)
+        if after is not None and why is None:
             self.cursor = after
             result |= {"seq": after.seq, "resumed": True}
         else:
             self.cursor = Cursor(epoch, state.seq)
-            result |= {"seq": state.seq, "resumed": False, "reset": "new", "snapshot": self._snapshot(state)}
+            result |= {"seq": state.seq, "resumed": False, "reset": why, "snapshot": self._snapshot(state)}
         reply: JsonObject = {"type": "reply", "id": command["id"], "ok": True, "result": result}
         self.transcript += [command, reply]
 
@@ -67,10 +69,10 @@ class PureReader:
             self.read(log, 10**9, tail)
             assert self.cursor.seq > before, "a reader that asks for more gets some"
 
-    def reset(self, state: RoomState) -> None:
-        """Fall so far behind that only a snapshot helps."""
+    def reset(self, state: RoomState, reason: str = "lagging") -> None:
+        """Begin anew: what follows the cursor is too much, or gone."""
         known_until, self.cursor = self.cursor.seq, Cursor(self.cursor.epoch, state.seq)
-        reset: JsonObject = {"type": "room.reset", "room": state.name, "reason": "lagging", **self.cursor._asdict()}
+        reset: JsonObject = {"type": "room.reset", "room": state.name, "reason": reason, **self.cursor._asdict()}
         shown = self._snapshot(state, ended_after=known_until)
         self.transcript.append({**reset, "head": state.seq, "snapshot": shown})
 
