@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from tests.support.auditor import audit_viewer
+from tests.support.auditor import DISCONNECTED, audit_viewer
 from tests.support.disk.faulty_disk import FaultyDisk
 from tests.support.reference import Json, audit_log
 from tests.support.returning_viewer import ReturningViewer
@@ -22,6 +23,8 @@ from tests.support.visitor import stored
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
 
 PACE = {"ROOMCAST_DEMO__TOKENS_PER_SECOND": "150", "ROOMCAST_DEMO__FIRST_TOKEN_MS": "5"}
+
+NOTED = ("sync_failed", "wal_checkpoint_failed", "store_renewed")
 
 
 @dataclass
@@ -110,6 +113,22 @@ async def test_c4_one_error_in_mid_stream_costs_nobody_a_character(
     assert_unheard(on, "not now")
 
 
+async def test_c4_a_checkpoint_whose_sync_fails_is_noticed_before_the_next_commit(
+    tmp_path: Path, faulty_disk: FaultyDisk
+) -> None:
+    """SQLite keeps it to itself; what was not synced then is not to be built on."""
+    async with stage(tmp_path, faulty_disk) as on:
+        response_id = await on.streaming()
+        faulty_disk.syncs.fail(times=1)  # text is not synced, so it is a checkpoint that meets it
+        while faulty_disk.syncs.failed == 0:
+            await on.bob.until_heard("response.output_text.delta")
+        await on.bob.until_heard("response.output_text.delta")
+        assert response_id not in on.bob.ended
+        assert [event for event in on.events() if event in NOTED] == list(NOTED)
+        assert not any(got["type"] == "room.degraded" for got in on.bob.transcript), "nobody had to wait"
+        await on.stop(response_id)
+
+
 @pytest.mark.parametrize("site", ["writes", "syncs"])
 async def test_c4_a_disk_that_goes_on_failing_refuses_what_is_new_and_works_again_by_itself(
     tmp_path: Path, faulty_disk: FaultyDisk, site: str
@@ -149,9 +168,7 @@ async def test_c4_an_outage_that_lasts_ends_the_answer_and_its_terminal_is_the_f
         assert terminal["response"]["error"]["code"] == "storage_unavailable"
 
 
-async def test_c4_reads_that_fail_are_refused_and_the_live_stream_goes_on(
-    tmp_path: Path, faulty_disk: FaultyDisk
-) -> None:
+async def test_c4_reads_that_fail_are_refused_and_nobody_is_sent_away(tmp_path: Path, faulty_disk: FaultyDisk) -> None:
     with roomcast_server(tmp_path, environ=PACE) as server:
         async with anyio.create_task_group() as tasks:
             writer = ReturningViewer("writer", "lobby")
@@ -167,10 +184,10 @@ async def test_c4_reads_that_fail_are_refused_and_the_live_stream_goes_on(
         refused = await on.bob.command("history.list", before=items[0]["id"], limit=50)
         assert_unavailable(refused)
         assert faulty_disk.reads.failed
-        await on.bob.until_heard("response.output_text.delta")
         faulty_disk.reads.heal()
         read = await on.bob.command("history.list", before=items[0]["id"], limit=50)
         assert read["ok"]
+        await on.bob.until_heard("response.output_text.delta")
         await on.stop(response_id)
 
 
@@ -199,6 +216,38 @@ async def test_c4_a_server_that_is_killed_while_its_disk_fails_has_shown_nothing
     assert audit_log(log, at_rest=True) == []
     assert audit_viewer(bob.transcript, log, room="lobby", complete=True) == []
     assert bob.resets == ["new"]
+
+
+async def test_c4_what_a_failed_sync_lost_stops_all_writing_and_viewers_begin_anew_after_a_restart(
+    tmp_path: Path, faulty_disk: FaultyDisk
+) -> None:
+    """As where the kernel drops what it could not write: answered commits are no longer in the log's file."""
+    bob = ReturningViewer("bob", "lobby")
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(bob.stay)
+        with roomcast_server(tmp_path, environ={**PACE, **faulty_disk.environ}) as server:
+            bob.address = server.ws_url
+            await bob.ask("tell me a long story")
+            for _ in range(10):
+                await bob.until_heard("response.output_text.delta")
+            faulty_disk.syncs.fail()
+            assert_unavailable(await bob.command("message.create", content="not now", respond="never"))
+            wal = tmp_path / "roomcast.db-wal"
+            os.truncate(wal, wal.stat().st_size // 2)
+            faulty_disk.syncs.heal()
+            await until_logged(server, "store_damaged")
+            assert_unavailable(await bob.command("message.create", content="nor now", respond="never"))
+            assert (bob.connections, server.process.poll()) == (1, None)
+            bob.address = None
+            assert await anyio.to_thread.run_sync(server.stop) == 0
+        with roomcast_server(tmp_path, environ=PACE) as server:
+            bob.address = server.ws_url
+            assert (await bob.command("message.create", content="here again", respond="never"))["ok"]
+            assert bob.resets == ["new", "epoch_changed"]
+            tasks.cancel_scope.cancel()
+    log = await stored(tmp_path, "lobby")
+    assert audit_log(log, at_rest=True) == []
+    assert audit_viewer(bob.transcript[bob.transcript.index(DISCONNECTED) :], log, room="lobby", complete=True) == []
 
 
 async def test_c10_a_slow_disk_holds_up_commits_and_nothing_else(tmp_path: Path, faulty_disk: FaultyDisk) -> None:
@@ -257,6 +306,15 @@ async def until_none_runs(server: Server) -> None:
         while True:
             running = await anyio.to_thread.run_sync(metric, server, "roomcast_generations_running")
             if not running:
+                return
+            await anyio.sleep(0.05)
+
+
+async def until_logged(server: Server, event: str) -> None:
+    """Wait until the server has logged this."""
+    with anyio.fail_after(30):
+        while True:
+            if any(line["event"] == event for line in log_lines(server)):
                 return
             await anyio.sleep(0.05)
 

@@ -7,10 +7,9 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from structlog.testing import capture_logs
 
 from roomcast.core.errors import ServerError, StorageDamaged, StorageError, StorageFull, StorageUnavailable
-from roomcast.storage.sqlite.errors import DamageAlarm, StoreInUse, StoreUnusable, SyncFailed, translated
+from roomcast.storage.sqlite.errors import StoreInUse, StoreUnusable, SyncFailed, translated
 
 PATH = Path("data/roomcast.db")
 
@@ -75,14 +74,3 @@ def test_errors_of_opening_are_the_servers_own() -> None:
     assert issubclass(StoreInUse, StoreUnusable)
     assert issubclass(StoreUnusable, ServerError)
     assert StoreUnusable(PATH, "no").path == PATH
-
-
-def test_damage_is_told_once_with_the_file_and_what_to_do() -> None:
-    alarm = DamageAlarm(PATH)
-    with capture_logs() as lines:
-        alarm.ring(StorageDamaged("the first"))
-        alarm.ring(StorageDamaged("the second"))
-    [line] = lines
-    assert (line["event"], line["log_level"], line["error"]) == ("store_damaged", "error", "the first")
-    assert line["path"] == str(PATH)
-    assert "roomcast restore" in line["advice"]

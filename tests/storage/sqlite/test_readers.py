@@ -12,7 +12,7 @@ import pytest
 
 from roomcast.core.errors import StorageDamaged, StorageUnavailable
 from roomcast.storage.sqlite.connections import connect_reader
-from roomcast.storage.sqlite.errors import DamageAlarm
+from roomcast.storage.sqlite.damage import DamageAlarm
 from roomcast.storage.sqlite.readers import Readers
 from tests.storage.sqlite.files import database
 

@@ -15,7 +15,7 @@ from roomcast.core.ports import Committed
 from roomcast.storage.retaining import Ages
 from roomcast.storage.sqlite.appending import Write
 from roomcast.storage.sqlite.connections import connect_reader
-from roomcast.storage.sqlite.errors import DamageAlarm
+from roomcast.storage.sqlite.damage import DamageAlarm
 from roomcast.storage.sqlite.lives import MARK_AHEAD, Beginning, begin
 from roomcast.storage.sqlite.mark import marked
 from roomcast.storage.sqlite.queries import head
@@ -40,8 +40,11 @@ class Opened:
         clock = ManualClock()
         mark = stack.enter_context(marked(path))
         self.tally = Tally(mark, commits, ages=Ages(clock))
-        self.readers = Readers([connect_reader(path), connect_reader(path)], path=path, alarm=DamageAlarm(path))
-        self.renewal = Renewal(path, readers=self.readers, readers_count=2, tally=self.tally, begin=self.begin)
+        self.alarm = DamageAlarm(path)
+        self.readers = Readers([connect_reader(path), connect_reader(path)], path=path, alarm=self.alarm)
+        self.renewal = Renewal(
+            path, readers=self.readers, readers_count=2, tally=self.tally, alarm=self.alarm, begin=self.begin
+        )
 
     def begin(self, connection: sqlite3.Connection, mark: int | None) -> Beginning:
         if self.cannot_begin is not None:
@@ -69,7 +72,7 @@ def opened(tmp_path: Path) -> Generator[Opened]:
     with ExitStack() as stack:
         opened = Opened(tmp_path / "roomcast.db", stack)
         yield opened
-        opened.writer.close()
+        opened.renewal.close(opened.writer, trusted=True)
         opened.readers.exchange(close_all)
 
 
@@ -138,6 +141,7 @@ async def test_where_the_log_lost_what_was_answered_nothing_more_is_written_and_
     os.truncate(opened.wal, opened.wal.stat().st_size // 2)
     with pytest.raises(StorageDamaged, match=MARK_AHEAD):
         opened.renew()
+    assert MARK_AHEAD in str(opened.alarm.damage)
     opened.writer = open_database(opened.path)
     epoch, seq = opened.writer.execute("SELECT epoch, head FROM rooms").fetchone()
     assert epoch == "ep_new"
@@ -148,7 +152,14 @@ async def test_an_abandoned_connection_leaves_its_log_to_the_next_start(opened: 
     opened.append(1)
     opened.readers.exchange(close_all)
     size_bytes = opened.wal.stat().st_size
-    opened.renewal.abandon(opened.writer)
+    opened.renewal.close(opened.writer, trusted=False)
     assert opened.wal.stat().st_size == size_bytes > 0
     opened.writer = open_database(opened.path)
     assert opened.writer.execute("SELECT head FROM rooms").fetchone() == (1,)
+
+
+async def test_a_connection_that_is_trusted_leaves_one_file(opened: Opened) -> None:
+    opened.append(1)
+    opened.readers.exchange(close_all)
+    opened.renewal.close(opened.writer, trusted=True)
+    assert not opened.wal.exists()

@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 
 from roomcast.core.errors import StorageDamaged, StorageError, StorageFull, StorageUnavailable
 from roomcast.storage.sqlite import writer
-from roomcast.storage.sqlite.errors import DamageAlarm
+from roomcast.storage.sqlite.damage import DamageAlarm
 from roomcast.storage.sqlite.writer import Writer
 from tests.storage.sqlite.files import open_database
 
@@ -69,8 +69,9 @@ class Opened:
         self.connection = open_database(self.path)
         return self.connection
 
-    def abandon(self, connection: sqlite3.Connection) -> None:
-        self.abandoned = connection is self.connection
+    def close(self, connection: sqlite3.Connection, *, trusted: bool) -> None:
+        assert connection is self.connection
+        self.abandoned = not trusted
         connection.close()
 
     def make_room(self, request: Request) -> bool:

@@ -15,6 +15,7 @@
     trimming     letting go of old events, as SQL
     writer       the thread that commits, in groups
     readers      the connections that read, in worker threads
+    damage       a file that SQLite calls damaged is written no more
     renewal      other connections, after a sync that failed
     copies       backups, and putting one back
     errors       SQLite's errors in our words

@@ -15,13 +15,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-import structlog
-
 from roomcast.core.errors import ServerError, StorageDamaged, StorageError, StorageFull, StorageUnavailable
 
-__all__ = ["DamageAlarm", "StoreInUse", "StoreUnusable", "SyncFailed", "translated"]
-
-log = structlog.get_logger()
+__all__ = ["StoreInUse", "StoreUnusable", "SyncFailed", "translated"]
 
 
 class SyncFailed(StorageUnavailable):
@@ -83,22 +79,3 @@ def translated(path: Path) -> Generator[None]:
         if ours is None:
             raise
         raise ours(f"{path}: {error} ({error.sqlite_errorname})") from error
-
-
-class DamageAlarm:
-    """Knows that SQLite called the file damaged; said once, loudly, with what to do about it.
-
-    Attributes:
-        damage: What was said first, or None while all is well.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.damage: StorageDamaged | None = None
-        self._path = path
-
-    def ring(self, error: StorageDamaged) -> None:
-        """Tell the operator; the same thing again is not news."""
-        if self.damage is None:
-            self.damage = error
-            advice = "nothing is written any more; stop the server and put a backup there: roomcast restore FILE"
-            log.error("store_damaged", path=str(self._path), error=str(error), advice=advice)

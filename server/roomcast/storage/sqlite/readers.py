@@ -18,7 +18,8 @@ from typing import TypeVar
 from anyio import CapacityLimiter, to_thread
 
 from roomcast.core.errors import StorageDamaged, StorageUnavailable
-from roomcast.storage.sqlite.errors import DamageAlarm, translated
+from roomcast.storage.sqlite.damage import DamageAlarm
+from roomcast.storage.sqlite.errors import translated
 
 __all__ = ["Readers"]
 

@@ -21,8 +21,8 @@ For one thread: the writer's.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Generator, Sequence
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -30,6 +30,7 @@ import structlog
 
 from roomcast.core.errors import StorageDamaged, StorageUnavailable
 from roomcast.storage.sqlite.connections import connect_reader, connect_writer
+from roomcast.storage.sqlite.damage import DamageAlarm
 from roomcast.storage.sqlite.errors import StoreUnusable, translated
 from roomcast.storage.sqlite.lives import Beginning
 from roomcast.storage.sqlite.readers import Readers
@@ -44,11 +45,15 @@ log = structlog.get_logger()
 class Renewal:
     """Closes and opens the connections of one store.
 
+    It has a connection of its own that only keeps the file open: if the last one to be closed may write,
+    SQLite empties the log into the database, which must not happen with a log that is not to be trusted.
+
     Args:
         path: The database.
         readers: Have the other connections.
         readers_count: How many those are.
         tally: Knows the newest commit that was answered.
+        alarm: Told when commits are missing.
         begin: Compares the file with the number of that commit, and notes that a life began.
     """
 
@@ -59,28 +64,30 @@ class Renewal:
         readers: Readers,
         readers_count: int,
         tally: Tally,
+        alarm: DamageAlarm,
         begin: Callable[[sqlite3.Connection, int], Beginning],
     ) -> None:
         self._path = path
         self._readers = readers
         self._readers_count = readers_count
         self._tally = tally
+        self._alarm = alarm
         self._begin = begin
         self._closed = False
         self._fresh: sqlite3.Connection | None = None
+        self._last = _watching(path)
 
     def renew(self, connection: sqlite3.Connection) -> sqlite3.Connection:
         """Give another connection for `connection`, whose sync failed; it may be tried again.
 
         Raises:
             StorageUnavailable: The disk still fails.
-            StorageDamaged: Commits are missing that were answered.
+            StorageDamaged: Commits are missing that were answered, or pages are.
         """
         with translated(self._path):
             if not self._closed:
                 _bury(connection)
-                with self._last() as last:
-                    self._readers.exchange(partial(self._close, connection, last))
+                self._readers.exchange(partial(self._close, connection))
                 self._closed = True
             self._readers.exchange(self._reopen)
         assert self._fresh is not None, "opened, or raised"
@@ -88,11 +95,18 @@ class Renewal:
         log.warning("store_renewed", path=str(self._path), reason="a sync had failed")
         return fresh
 
-    def abandon(self, connection: sqlite3.Connection) -> None:
-        """Close `connection` for good and copy nothing out of its log: the next start reads that back."""
-        if not self._closed:
-            with suppress(sqlite3.Error), self._last() as last:
-                self._close(connection, last, ())
+    def close(self, connection: sqlite3.Connection, *, trusted: bool) -> None:
+        """Close `connection` for good; its log is emptied into the database if it is to be trusted."""
+        if trusted:
+            self._last.close()
+        self._close(connection, ())
+
+    def _close(
+        self, connection: sqlite3.Connection, readers: Sequence[sqlite3.Connection]
+    ) -> Sequence[sqlite3.Connection]:
+        for each in (connection, *readers, self._last):
+            each.close()
+        return ()
 
     def _reopen(self, _: Sequence[sqlite3.Connection]) -> list[sqlite3.Connection]:
         try:
@@ -102,10 +116,13 @@ class Renewal:
         try:
             beginning = self._begin(fresh, self._tally.commits)
             if beginning.renewed_for is not None:
-                raise StorageDamaged(f"{self._path}: {beginning.renewed_for}; the server has to be started again")
+                missing = StorageDamaged(f"{self._path}: {beginning.renewed_for}")
+                self._alarm.ring(missing, final=True)
+                raise missing
             busy, *_ = fresh.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             if busy:
                 raise StorageUnavailable(f"{self._path}: another program reads it, and it cannot be renewed meanwhile")
+            self._last = _watching(self._path)
             others = [connect_reader(self._path) for _ in range(self._readers_count)]
         except BaseException:
             fresh.close()
@@ -114,19 +131,11 @@ class Renewal:
         self._fresh = fresh
         return others
 
-    @contextmanager
-    def _last(self) -> Generator[sqlite3.Connection]:
-        """A connection to be closed last: if that one may write, SQLite empties the log into the database."""
-        with closing(connect_reader(self._path)) as last:
-            last.execute("SELECT count(*) FROM sqlite_schema").fetchone()  # only a connection that has read counts
-            yield last
 
-    def _close(
-        self, connection: sqlite3.Connection, last: sqlite3.Connection, readers: Sequence[sqlite3.Connection]
-    ) -> Sequence[sqlite3.Connection]:
-        for each in (connection, *readers, last):
-            each.close()
-        return ()
+def _watching(path: Path) -> sqlite3.Connection:
+    connection = connect_reader(path)
+    connection.execute("SELECT count(*) FROM meta").fetchone()  # only a connection that has read counts
+    return connection
 
 
 def _bury(connection: sqlite3.Connection) -> None:

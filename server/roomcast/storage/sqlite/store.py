@@ -41,7 +41,8 @@ from roomcast.storage.retaining import Ages
 from roomcast.storage.sqlite import queries
 from roomcast.storage.sqlite.appending import Applied, Write
 from roomcast.storage.sqlite.connections import OLDEST_SQLITE, connect_reader, connect_writer, has_wal_reset_bug
-from roomcast.storage.sqlite.errors import DamageAlarm, StoreUnusable, translated
+from roomcast.storage.sqlite.damage import DamageAlarm
+from roomcast.storage.sqlite.errors import StoreUnusable, translated
 from roomcast.storage.sqlite.lives import Beginning, begin, host_boot_id
 from roomcast.storage.sqlite.lock import locked
 from roomcast.storage.sqlite.mark import Mark, marked
@@ -233,7 +234,7 @@ async def open_sqlite(
         always_sync=durability == "host",
         on_committed=tally.committed,
         make_room=tally.make_room,
-        renewal=Renewal(path, readers=lent, readers_count=readers, tally=tally, begin=opened.begin),
+        renewal=Renewal(path, readers=lent, readers_count=readers, tally=tally, alarm=alarm, begin=opened.begin),
         alarm=alarm,
         on_closed=opened.folder.close,  # and not before: as long as it may write, nobody else may
     )

@@ -13,7 +13,7 @@ Invariants
         One case is beyond us: the disk fails to confirm a commit, and the process dies before
         the next one. What was refused may then be there after the restart, whole.
     W4  After a sync that failed, of a commit or a checkpoint, the next transaction waits for a
-        renewal of the connections; after damage there is no next one.
+        renewal of the connections; after damage there is none until the file turns out to be sound.
 
 Checkpoints are made here, behind the answers: SQLite's own ones tell nobody when they fail.
 
@@ -35,7 +35,8 @@ from typing import Final, Generic, Protocol, TypeVar
 import structlog
 
 from roomcast.core.errors import StorageDamaged, StorageError, StorageFull, StorageUnavailable
-from roomcast.storage.sqlite.errors import DamageAlarm, SyncFailed, translated
+from roomcast.storage.sqlite.damage import DamageAlarm
+from roomcast.storage.sqlite.errors import SyncFailed, translated
 
 __all__ = ["Renewing", "Writer", "WriterStatistics"]
 
@@ -76,8 +77,8 @@ class Renewing(Protocol):
         """Close it and give another one, or raise a `StorageError` and be asked again."""
         ...
 
-    def abandon(self, connection: sqlite3.Connection) -> None:
-        """Close it for good, and write nothing."""
+    def close(self, connection: sqlite3.Connection, *, trusted: bool) -> None:
+        """Close it for good; if it is not to be trusted, nothing is written."""
         ...
 
 
@@ -178,11 +179,11 @@ class Writer(Generic[Request, Result]):
             self._on_loop(self._answer, outcomes)
             if not closing:
                 self._checkpoint_if_due()
-        if self._distrusted or self._alarm.damage:
-            self._renewal.abandon(self._connection)
-        else:
+                self._distrusted = self._alarm.look_again() or self._distrusted
+        trusted = not self._distrusted and self._alarm.damage is None
+        if trusted:
             self._empty_wal()
-            self._connection.close()
+        self._renewal.close(self._connection, trusted=trusted)
         self._on_closed()
         self._on_loop(self._closed.set_result, None)
 
