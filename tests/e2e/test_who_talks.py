@@ -34,6 +34,34 @@ async def test_a_burst_is_answered_once_and_what_it_replaced_says_by_what(tmp_pa
             tasks.cancel_scope.cancel()
 
 
+async def test_a_room_has_a_policy_of_its_own_that_outlives_the_server(tmp_path: Path) -> None:
+    with roomcast_server(tmp_path, environ=SLOW) as server:
+        async with anyio.create_task_group() as tasks, wire_client(server.ws_url, tasks, member="ann") as ann:
+            await ann.join("lobby")
+            changed = await ann.command("room.update", room="lobby", title="Plans", settings={"on_busy": "reject"})
+            assert changed["result"] == {"title": "Plans", "settings": {"on_busy": "reject", "respond": "always"}}
+            told = await ann.until_type("room.updated")
+            assert (told["title"], told["settings"], told["by"]["id"]) == (
+                "Plans",
+                changed["result"]["settings"],
+                "ann",
+            )
+            wrong = await ann.command("room.update", room="lobby", settings={"on_busy": "sometimes"})
+            assert (wrong["error"]["code"], wrong["error"]["param"]) == ("invalid_value", "settings.on_busy")
+            wrong = await ann.command("room.update", room="lobby", settings={"colour": "red"})
+            assert (wrong["error"]["code"], wrong["error"]["param"]) == ("unknown_field", "settings.colour")
+            tasks.cancel_scope.cancel()
+        server.kill()
+    with roomcast_server(tmp_path, environ=SLOW) as server:
+        async with anyio.create_task_group() as tasks, wire_client(server.ws_url, tasks, member="bob") as bob:
+            shown = (await bob.join("lobby"))["snapshot"]["room"]
+            assert (shown["title"], shown["settings"]["on_busy"]) == ("Plans", "reject")
+            await bob.ask("lobby", "long: tell me a story")
+            refused = await bob.command("message.create", room="lobby", content="me too")
+            assert refused["error"]["code"] == "room_busy"
+            tasks.cancel_scope.cancel()
+
+
 async def test_an_answer_goes_on_while_somebody_watches_and_no_longer(tmp_path: Path) -> None:
     with roomcast_server(tmp_path, environ=GRACE) as server:
         async with anyio.create_task_group() as tasks:

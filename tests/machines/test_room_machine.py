@@ -16,7 +16,15 @@ from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from roomcast.core.batch import Batch, Rulebook
-from roomcast.core.commands import MessageCreate, QueueUpdate, ResponseCancel, ResponseCreate, RoomCommand
+from roomcast.core.commands import (
+    MessageCreate,
+    QueueUpdate,
+    ResponseCancel,
+    ResponseCreate,
+    RoomCommand,
+    RoomSettings,
+    RoomUpdate,
+)
 from roomcast.core.deadlines import ORPHANED
 from roomcast.core.errors import Refusal, UpstreamError
 from roomcast.core.events import Cursor, JsonObject, Record, decode_event, encode_events
@@ -146,6 +154,12 @@ class RoomMachine(RuleBasedStateMachine):
             {"type": "response.odd", "big": 2**70},
         ]
         self.waiting.append(Produced(self.running(), odd[pick % 7 :], 0))
+        self.commit_all(unless=wait)
+
+    @rule(who=WHO, title=st.sampled_from([None, "A title"]), on_busy=ON_BUSY, wait=WAIT)
+    def somebody_changes_the_room(self, who: Member, title: str | None, on_busy: OnBusy, *, wait: bool) -> None:
+        settings = RoomSettings(on_busy=on_busy)
+        self.command(RoomUpdate(id="c", room="lobby", title=title, settings=settings), who)
         self.commit_all(unless=wait)
 
     @rule(pick=st.sampled_from([0, 0, 0, 1, 5]), ending=st.sampled_from(ENDINGS), wait=WAIT)

@@ -112,11 +112,18 @@ class RoomLeave(RoomCommand, frozen=True, tag="room.leave", kw_only=True):
     """Unsubscribe."""
 
 
+class RoomSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a room does with prompts; null takes the server's default, what is left out stays."""
+
+    on_busy: OnBusy | UnsetType | None = UNSET
+    respond: Literal["always", "never"] | UnsetType | None = UNSET
+
+
 class RoomUpdate(RoomCommand, frozen=True, tag="room.update", kw_only=True):
     """Change title or settings."""
 
     title: Annotated[str, Meta(max_length=200)] | None = None
-    settings: JsonObject | None = None
+    settings: RoomSettings | None = None
 
 
 class RoomDelete(RoomCommand, frozen=True, tag="room.delete", kw_only=True):
@@ -287,11 +294,10 @@ COMMAND_TYPES: Final[dict[str, type[Command]]] = {
     )
 }
 
-LOGGED: Final = (MessageCreate, ResponseCreate, ResponseCancel, QueueUpdate)
+LOGGED: Final = (RoomUpdate, MessageCreate, ResponseCreate, ResponseCancel, QueueUpdate)
 """Commands that change a log; their answers are kept as receipts."""
 
 NOT_YET: Final = (
-    RoomUpdate,
     RoomDelete,
     ResponseSteer,
     ResponseRegenerate,

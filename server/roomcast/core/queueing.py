@@ -62,10 +62,10 @@ class Turn:
     applied: str | None
 
 
-def require_served(policy: str | None) -> None:
+def require_served(policy: str | None, *, param: str = "on_busy") -> None:
     """Raise `Refusal` (`not_supported`) for an `on_busy` policy of a later version."""
     if policy is not None and policy not in SERVED:
-        raise Refusal("not_supported", f"on_busy {policy} is not served yet", param="on_busy")
+        raise Refusal("not_supported", f"on_busy {policy} is not served yet", param=param)
 
 
 def admit(batch: Batch, wanted: str | None, member: Member) -> Turn:

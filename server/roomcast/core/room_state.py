@@ -136,6 +136,9 @@ class RoomState:
             self.title = event.get("title", "")
             self.settings = event.get("settings", {})
             self.created_at = event["at"]
+        elif kind == "room.updated":
+            self.title = event.get("title", self.title)
+            self.settings = event.get("settings", self.settings)
         elif kind == "item.created":
             completed = [Item.of(event["item"], event["seq"])]
             self.head_item_id = event["item"]["id"]

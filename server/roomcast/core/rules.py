@@ -8,9 +8,9 @@ Invariants
     R3  What ends a response also starts the next in the queue, in the same batch.
     R4  Nothing here waits, reads a clock, rolls dice or makes an id.
 
-Not here: the batch (batch.py); what an upstream did (outcomes.py); waiting in line
-(queueing.py, waiting.py); what is due by time (deadlines.py); what a terminal looks like
-(endings.py); who may do what (session.py); storing what was decided (room/committer.py).
+Not here: the batch (batch.py); the room itself (rooms.py); what an upstream did (outcomes.py);
+waiting in line (queueing.py, waiting.py); what is due by time (deadlines.py); what a terminal looks
+like (endings.py); who may do what (session.py); storing what was decided (room/committer.py).
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from roomcast.core.profile import Profile
 from roomcast.core.queueing import Turn, admit, line_up, queue_changed, require_served, start, start_next
 from roomcast.core.response_state import Input, Status, step
 from roomcast.core.room_state import RoomState
+from roomcast.core.rooms import open_room, require_room, update_room
 from roomcast.core.session import Member
 from roomcast.core.waiting import require_own, update_queue
 
@@ -49,7 +50,7 @@ def decide(batch: Batch, intent: Intent) -> JsonObject | None:
     """
     match intent:
         case Opened(member):
-            _open(batch, member)
+            open_room(batch, member)
         case Commanded():
             return _command(batch, intent)
         case Produced():
@@ -65,27 +66,13 @@ def decide(batch: Batch, intent: Intent) -> JsonObject | None:
     return None
 
 
-# ---- rooms -----------------------------------------------------------------------------------
-
-
-def _require_room(batch: Batch) -> None:
-    """Refuse where the room is not there and may not be made by being named."""
-    if not batch.state.exists and not batch.rulebook.create:
-        raise Refusal("room_not_found", "there is no such room", param="room")
-
-
-def _open(batch: Batch, member: Member) -> None:
-    _require_room(batch)
-    if not batch.state.exists:
-        settings = {"on_busy": batch.rulebook.on_busy, "respond": batch.rulebook.respond}
-        batch.emit({"type": "room.created", "title": batch.state.name, "settings": settings, "by": member.by()})
-
-
 # ---- commands --------------------------------------------------------------------------------
 
 
 def _command(batch: Batch, intent: Commanded) -> JsonObject:
     match intent.command:
+        case commands.RoomUpdate() as command:
+            return update_room(batch, intent.member, command)
         case commands.MessageCreate() as command:
             return _create_message(batch, intent, command)
         case commands.ResponseCreate() as command:
@@ -100,12 +87,12 @@ def _command(batch: Batch, intent: Commanded) -> JsonObject:
 
 def _create_message(batch: Batch, intent: Commanded, command: commands.MessageCreate) -> JsonObject:
     require_served(command.on_busy)
-    _require_room(batch)
+    require_room(batch)
     content = content_of(command.content, "content")
     parent_id = _parent(batch.state, command.parent_id)
     profile = _profile(batch.rulebook, command.profile)
     turn = admit(batch, command.on_busy, intent.member) if _wants_answer(batch, command.respond) else None
-    _open(batch, intent.member)
+    open_room(batch, intent.member)
     item = add_message(batch, intent, content, parent_id or batch.state.head_item_id)
     result: JsonObject = {"item_id": intent.item_id, "seq": item["seq"]}
     if turn is not None:
@@ -121,7 +108,7 @@ def _wants_answer(batch: Batch, respond: str) -> bool:
 
 def _create_response(batch: Batch, intent: Commanded, command: commands.ResponseCreate) -> JsonObject:
     require_served(command.on_busy)
-    _require_room(batch)
+    require_room(batch)
     profile = _profile(batch.rulebook, command.profile)
     request = _request(batch.rulebook, profile, command)
     parent_id = _parent(batch.state, command.parent_id)
@@ -130,7 +117,7 @@ def _create_response(batch: Batch, intent: Commanded, command: commands.Response
     if content is None and prompt_id is None:
         raise Refusal("missing_field", "there is nothing to respond to yet: give an input", param="input")
     turn = admit(batch, command.on_busy, intent.member)
-    _open(batch, intent.member)
+    open_room(batch, intent.member)
     if content is None:
         return _add_response(batch, intent, prompt_id, profile, request, turn)
     add_message(batch, intent, content, prompt_id)
