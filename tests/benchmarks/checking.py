@@ -11,7 +11,7 @@ from tests.benchmarks.plan import Plan
 
 __all__ = ["check"]
 
-LOAD = ("-r", "500", "-w", "0.1", "-d", "0.3", "-x", "0.1")
+LOAD = ("-r", "500", "-w", "0.1", "-d", "0.3", "-x", "0.1", "-f", "2")
 
 
 def check(plan: Plan) -> None:

@@ -30,10 +30,10 @@ def tools(tmp_path_factory: pytest.TempPathFactory) -> Tools:
     return build(path, tmp_path_factory.mktemp("tools"), cores()[1])
 
 
-def seen(name: str, tools: Tools) -> Run:
+def seen(name: str, tools: Tools, *options: str) -> Run:
     """What `crowd` says of a small server."""
     with contender(name, tools, cores()[0]) as server:
-        return server.run(*LOAD, viewers=VIEWERS)
+        return server.run(*LOAD, *options, viewers=VIEWERS)
 
 
 @pytest.mark.parametrize("name", ["floor", "raw", "broadcast", "roomcast"])
@@ -48,7 +48,7 @@ def test_of_a_server_that_is_right_every_delivery_is_counted_once(tools: Tools, 
 
 @pytest.mark.parametrize("name", ["losing", "repeating"])
 def test_a_token_that_is_missing_or_comes_twice_is_noticed_at_every_viewer(tools: Tools, name: str) -> None:
-    run = seen(name, tools)
+    run = seen(name, tools, "-f", "2")  # what is missing is not waited for
     assert not run.lossless
     assert run.incomplete_viewers == VIEWERS
     assert not run.witness_text_equal

@@ -40,7 +40,7 @@ struct viewer {                 /* what epoll points at starts with its kind */
 struct options {
     int server_port, model_fd, viewers, stalled, window, token_bytes, hold_tokens, handshakes;
     int pid, server_core, own_core;
-    double rate, warm_s, window_s, settle_s;
+    double rate, warm_s, window_s, settle_s, finish_s;
     size_t answer_bytes;
     const char *path, *join, *ask, *label;
 };

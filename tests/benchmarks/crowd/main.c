@@ -11,11 +11,11 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-enum { EVENTS = 1024, JOIN_TIMEOUT_US = 90000000, FINISH_TIMEOUT_US = 10000000, FLOOD = 1 << 20 };
+enum { EVENTS = 1024, JOIN_TIMEOUT_US = 90000000, FLOOD = 1 << 20 };
 
 struct options options = {
     .server_port = 0, .model_fd = -1, .viewers = 100, .handshakes = 128, .warm_s = 0.5, .window_s = 2, .settle_s = 0.5,
-    .answer_bytes = 900 << 10, .own_core = 1, .path = "/v1/ws", .label = "",
+    .finish_s = 10, .answer_bytes = 900 << 10, .own_core = 1, .path = "/v1/ws", .label = "",
 };
 struct counts counts = {.text_hash = 1469598103934665603u, .witness_hash = 1469598103934665603u};
 struct viewer *viewers;
@@ -117,7 +117,7 @@ static void start_timer(void) {
 static void finish(void) {
     model_complete();
     model_flush();
-    uint64_t until = now_us() + FINISH_TIMEOUT_US;
+    uint64_t until = now_us() + (uint64_t)(options.finish_s * 1e6);
     while (now_us() < until && counts.seen < counts.tokens_sent * reading) turn(2);
 }
 
@@ -166,7 +166,7 @@ static void report(struct usage *start, struct usage *idle, struct usage *begin,
 
 static void parse(int count, char **values) {
     int option;
-    while ((option = getopt(count, values, "p:m:n:s:r:W:t:b:N:w:d:x:q:u:j:a:k:c:g:L:")) != -1) switch (option) {
+    while ((option = getopt(count, values, "p:m:n:s:r:W:t:b:N:w:d:x:f:q:u:j:a:k:c:g:L:")) != -1) switch (option) {
         case 'p': options.server_port = atoi(optarg); break;    /* port of the server */
         case 'm': options.model_fd = atoi(optarg); break;       /* listening socket of the model */
         case 'n': options.viewers = atoi(optarg); break;
@@ -179,6 +179,7 @@ static void parse(int count, char **values) {
         case 'w': options.warm_s = atof(optarg); break;
         case 'd': options.window_s = atof(optarg); break;
         case 'x': options.settle_s = atof(optarg); break;
+        case 'f': options.finish_s = atof(optarg); break;       /* wait so long for what is still missing */
         case 'q': options.handshakes = atoi(optarg); break;     /* in flight at once */
         case 'u': options.path = optarg; break;
         case 'j': options.join = optarg; break;                 /* first command of each viewer */
