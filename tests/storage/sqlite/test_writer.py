@@ -4,109 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-import threading
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import asynccontextmanager, closing
+from collections.abc import AsyncGenerator, Callable
+from contextlib import closing
 from pathlib import Path
-from typing import TypeAlias
 
 import anyio
 import pytest
 from structlog.testing import capture_logs
 
-from roomcast.core.errors import StorageDamaged, StorageError, StorageFull, StorageUnavailable
-from roomcast.storage.sqlite import writer
-from roomcast.storage.sqlite.damage import DamageAlarm
-from roomcast.storage.sqlite.writer import Writer
-from tests.storage.sqlite.files import open_database
+from roomcast.core.errors import StorageDamaged, StorageFull, StorageUnavailable
+from tests.storage.sqlite.opened_writer import Opened, Request, denying, large
 
 pytestmark = pytest.mark.anyio
-
-Request: TypeAlias = "str | Callable[[sqlite3.Connection], object]"
-"""A node to insert, or something else to do in the transaction."""
-
-
-def transact(connection: sqlite3.Connection, requests: Sequence[Request]) -> Sequence[object]:
-    results: list[object] = []
-    for request in requests:
-        if isinstance(request, str):
-            connection.execute("INSERT INTO beats VALUES (?, 1)", (request,))
-            results.append(request)
-        else:
-            results.append(request(connection))
-    return results
-
-
-class Opened:
-    """A writer, its connection, and what a test asks of both."""
-
-    def __init__(self, path: Path, *, always_sync: bool = False) -> None:
-        self.path = path
-        self.connection = open_database(path)
-        self.closed = threading.Event()
-        self.commits_shown: list[int] = []
-        self.rooms_to_make = 0
-        self.renewed = 0
-        self.cannot_renew: StorageError | None = None
-        self.abandoned = False
-        self.writer: Writer[Request, object] = Writer(
-            self.connection,
-            transact,
-            path=path,
-            always_sync=always_sync,
-            on_committed=lambda: self.commits_shown.append(self.writer.statistics().requests),
-            make_room=self.make_room,
-            renewal=self,
-            alarm=DamageAlarm(path),
-            on_closed=self.closed.set,
-        )
-
-    def renew(self, connection: sqlite3.Connection) -> sqlite3.Connection:
-        self.renewed += 1
-        if self.cannot_renew is not None:
-            raise self.cannot_renew
-        connection.close()
-        self.connection = open_database(self.path)
-        return self.connection
-
-    def close(self, connection: sqlite3.Connection, *, trusted: bool) -> None:
-        assert connection is self.connection
-        self.abandoned = not trusted
-        connection.close()
-
-    def make_room(self, request: Request) -> bool:
-        self.rooms_to_make -= 1
-        return self.rooms_to_make >= 0
-
-    def nodes(self) -> list[str]:
-        with closing(sqlite3.connect(self.path)) as connection:
-            return [node for (node,) in connection.execute("SELECT node FROM beats ORDER BY node")]
-
-    @asynccontextmanager
-    async def busy(self) -> AsyncGenerator[None]:
-        """Keep the thread in a transaction, so that what is submitted meanwhile gathers."""
-        started, released = threading.Event(), threading.Event()
-
-        def wait(_: sqlite3.Connection) -> None:
-            started.set()
-            assert released.wait(10)
-
-        future = self.writer.submit(wait)
-        assert await anyio.to_thread.run_sync(started.wait, 10)
-        try:
-            yield
-        finally:
-            released.set()
-            await future
-
-
-def denying(action: int, argument: str) -> Callable[[int, str | None, str | None, str | None, str | None], int]:
-    """An authorizer under which one kind of statement fails."""
-
-    def authorize(asked: int, name: str | None, *_: str | None) -> int:
-        return sqlite3.SQLITE_DENY if (asked, name) == (action, argument) else sqlite3.SQLITE_OK
-
-    return authorize
 
 
 @pytest.fixture
@@ -218,10 +127,6 @@ def limit_pages(connection: sqlite3.Connection, more: int) -> None:
     connection.execute(f"PRAGMA max_page_count = {pages + more}")
 
 
-def large(connection: sqlite3.Connection) -> None:
-    connection.execute("INSERT INTO checkpoints VALUES ('r', 'e', 1, zeroblob(100000))")
-
-
 async def test_a_request_that_does_not_fit_is_told_so_and_a_smaller_one_beside_it_fits(opened: Opened) -> None:
     limit_pages(opened.connection, more=2)
     async with opened.busy():
@@ -323,42 +228,6 @@ async def test_a_connection_that_is_not_to_be_trusted_empties_no_log_when_it_clo
         await opened.writer.submit(failing(sqlite3.SQLITE_IOERR_FSYNC))
     await opened.writer.close()
     assert opened.abandoned
-
-
-def moved(path: Path, table: str) -> bool:
-    """Whether the database itself, without its log, has rows in this table."""
-    with closing(sqlite3.connect(f"{path.as_uri()}?immutable=1", uri=True)) as without_log:
-        return bool(without_log.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
-
-
-async def test_a_checkpoint_comes_behind_so_many_commits(opened: Opened) -> None:
-    for number in range(writer.CHECKPOINT_COMMITS):
-        assert not moved(opened.path, "beats")
-        await opened.writer.submit(f"n{number:03}")
-    await opened.writer.submit("was answered behind the checkpoint of the one before")
-    assert moved(opened.path, "beats")
-
-
-async def test_a_checkpoint_comes_behind_so_many_bytes(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writer, "CHECKPOINT_BYTES", 200_000)
-    await opened.writer.submit(large)
-    await opened.writer.submit("n1")
-    assert not moved(opened.path, "checkpoints")
-    await opened.writer.submit(lambda connection: connection.execute("UPDATE checkpoints SET state = zeroblob(90000)"))
-    await opened.writer.submit("n2")
-    assert moved(opened.path, "checkpoints")
-
-
-async def test_a_checkpoint_that_fails_is_told_and_loses_nothing(
-    opened: Opened, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(writer, "CHECKPOINT_COMMITS", 1)
-    deny = denying(sqlite3.SQLITE_PRAGMA, "wal_checkpoint")
-    with capture_logs() as lines:
-        await opened.writer.submit(lambda connection: connection.set_authorizer(deny))
-        await opened.writer.submit("behind it")
-    assert [line["event"] for line in lines][:1] == ["wal_checkpoint_failed"]
-    assert opened.nodes() == ["behind it"]
 
 
 async def test_a_transaction_that_could_not_be_rolled_back_is_gone_before_the_next(opened: Opened) -> None:
