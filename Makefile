@@ -141,11 +141,11 @@ browser:
 compiler:
 	@if command -v cc >/dev/null 2>&1 || command -v gcc >/dev/null 2>&1; then :; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
-	  echo 'installing a C compiler for the tests of disk faults and clock jumps'; \
+	  echo 'installing a C compiler for the tests of disk faults, clock jumps and benchmarks'; \
 	  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends gcc libc6-dev; } </dev/null >/dev/null \
-	    || echo 'NOTE: no C compiler could be installed, so the tests of disk faults and clock jumps will be skipped.'; \
+	    || echo 'NOTE: no C compiler could be installed, so the tests of disk faults, clock jumps and benchmarks will be skipped.'; \
 	else \
-	  echo 'NOTE: no C compiler found, so the tests of disk faults and clock jumps will be skipped.'; \
+	  echo 'NOTE: no C compiler found, so the tests of disk faults, clock jumps and benchmarks will be skipped.'; \
 	  echo '      To run them: sudo apt-get install gcc libc6-dev (or your system'\''s way), then make test again.'; \
 	fi
 
