@@ -37,13 +37,13 @@ async def test_a_checkpoint_comes_behind_so_many_commits(opened: Opened) -> None
     assert moved(opened.path, "beats")
 
 
-async def test_a_checkpoint_comes_behind_so_many_bytes(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writer, "CHECKPOINT_BYTES", 200_000)
+async def test_a_large_log_is_moved_behind_fewer_commits(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer, "CHECKPOINT_BYTES", 100_000)
     await opened.writer.submit(large)
-    await opened.writer.submit("n1")
-    assert not moved(opened.path, "checkpoints")
-    await opened.writer.submit(lambda connection: connection.execute("UPDATE checkpoints SET state = zeroblob(90000)"))
-    await opened.writer.submit("n2")
+    for number in range(1, writer.FEWEST_COMMITS):
+        assert not moved(opened.path, "checkpoints")
+        await opened.writer.submit(f"n{number}")
+    await opened.writer.submit("was answered behind the checkpoint of the one before")
     assert moved(opened.path, "checkpoints")
 
 

@@ -13,7 +13,7 @@ from typing import Final
 
 from roomcast.storage.sqlite.errors import StoreUnusable
 
-__all__ = ["OLDEST_SQLITE", "connect_reader", "connect_writer", "has_wal_reset_bug"]
+__all__ = ["OLDEST_SQLITE", "WAL_KEPT_BYTES", "connect_reader", "connect_writer", "has_wal_reset_bug"]
 
 OLDEST_SQLITE: Final = (3, 38, 0)
 """First version with STRICT tables (3.37) and JSON functions in every build."""
@@ -24,7 +24,8 @@ BUSY_TIMEOUT_S: Final = 5.0
 CACHED_STATEMENTS: Final = 512
 """Statements for many rows exist once for each number of rows (see appending.py)."""
 
-WAL_KEPT_BYTES: Final = 64 * 1024 * 1024
+WAL_KEPT_BYTES: Final = 4 * 1024 * 1024
+"""What the write-ahead log's file keeps when the log begins anew behind a checkpoint."""
 
 
 def has_wal_reset_bug(version: tuple[int, int, int]) -> bool:

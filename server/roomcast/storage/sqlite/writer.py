@@ -35,6 +35,7 @@ from typing import Final, Generic, Protocol, TypeVar
 import structlog
 
 from roomcast.core.errors import StorageDamaged, StorageError, StorageFull, StorageUnavailable
+from roomcast.storage.sqlite.connections import WAL_KEPT_BYTES
 from roomcast.storage.sqlite.damage import DamageAlarm
 from roomcast.storage.sqlite.errors import SyncFailed, translated
 
@@ -44,8 +45,9 @@ GROUP_LENGTH: Final = 256
 """Most requests in one transaction. Each room has one append on the way, so this is many rooms."""
 
 CHECKPOINT_COMMITS: Final = 128
-CHECKPOINT_BYTES: Final = 4 * 1024 * 1024
-"""A checkpoint is due after so many commits, or when the write-ahead log's file has grown by so much."""
+CHECKPOINT_BYTES: Final = 2 * WAL_KEPT_BYTES
+FEWEST_COMMITS: Final = 8
+"""A checkpoint is due after so many commits; or after the fewest, when the write-ahead log's file is so large."""
 
 log = structlog.get_logger()
 
@@ -132,7 +134,6 @@ class Writer(Generic[Request, Result]):
         self._on_closed = on_closed
         self._distrusted = False
         self._wal = path.with_name(f"{path.name}-wal")
-        self._wal_bytes = 0
         self._commits_unmoved = 0
         self._synchronous = ""
         self._calls: SimpleQueue[_Call[Request, Result] | None] = SimpleQueue()
@@ -239,8 +240,6 @@ class Writer(Generic[Request, Result]):
             log.error("sync_failed", path=str(self._path), error=str(error))
         elif isinstance(error, StorageDamaged):
             self._alarm.ring(error)
-        elif isinstance(error, StorageFull) and isinstance(error.__cause__, sqlite3.Error):
-            self._commits_unmoved = CHECKPOINT_COMMITS  # an emptied log has room
 
     def _commit(self, group: Sequence[_Call[Request, Result]]) -> Sequence[Result]:
         with translated(self._path), self._transaction(sync=any(call.sync for call in group)):
@@ -268,16 +267,23 @@ class Writer(Generic[Request, Result]):
         """Move what was committed from the write-ahead log into the database, as far as no reader is in the way."""
         if self._distrusted or self._alarm.damage or not self._commits_unmoved:
             return
-        wal_bytes = self._wal.stat().st_size if self._wal.exists() else 0
-        if self._commits_unmoved < CHECKPOINT_COMMITS and wal_bytes - self._wal_bytes < CHECKPOINT_BYTES:
+        if self._commits_unmoved < CHECKPOINT_COMMITS and not self._wal_is_large():
             return
-        self._commits_unmoved, self._wal_bytes = 0, wal_bytes
+        self._commits_unmoved = 0
         try:
             with translated(self._path):
                 self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
         except (StorageError, sqlite3.Error) as error:  # nothing is lost, and it will be due again
             self._judge(error)
             log.warning("wal_checkpoint_failed", path=str(self._path), error=str(error))
+
+    def _wal_is_large(self) -> bool:
+        """Look at the file; a log that a reader holds up stays large, so not after each commit."""
+        return (
+            self._commits_unmoved >= FEWEST_COMMITS
+            and self._wal.exists()
+            and self._wal.stat().st_size >= CHECKPOINT_BYTES
+        )
 
     def _empty_wal(self) -> None:
         try:
