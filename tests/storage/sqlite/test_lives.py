@@ -207,6 +207,23 @@ async def test_a_write_ahead_log_that_lost_its_end_renames_every_log(place: Plac
     assert place.renewals == [MARK_AHEAD]
 
 
+@pytest.mark.parametrize("garbage", [b"", b"\xa5" * 50_000], ids=["empty", "garbage"])
+async def test_a_write_ahead_log_that_is_none_any_more_renames_every_log(place: Place, garbage: bytes) -> None:
+    async with place.store() as store:
+        await write(store, 1)
+    async with place.store() as store:
+        for seq in range(2, 11):
+            await write(store, seq)
+        left = place.copy_aside("left")
+    place.put_back(left)
+    (place.folder / "roomcast.db-wal").write_bytes(garbage)
+    async with place.store() as store:
+        head = await store.head("lobby")
+        assert head is not None
+        assert (head.seq, head.epoch != EPOCH) == (1, True)
+    assert place.renewals == [MARK_AHEAD]
+
+
 @pytest.mark.parametrize("running", [True, False], ids=["copied while it ran", "copied after it was closed"])
 async def test_an_older_file_that_is_put_back_renames_every_log_each_time(place: Place, running: bool) -> None:
     async with place.store() as store:
