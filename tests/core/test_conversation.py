@@ -241,6 +241,8 @@ def test_only_messages_with_something_in_them_are_told() -> None:
         item_added("refused", 3),
         refusal,
         item_added("text", 4, content="not a list"),
+        item_added("odder", 5, content=[{"type": ["text"], "text": "x"}, {"type": "text", "text": {"x": 1}}]),
+        item_added("oddest", 6, role=["assistant"], content=[{"type": "output_text", "text": "x"}]),
     )
     room.end(first)
     prompt_id = room.say("two")["item_id"]

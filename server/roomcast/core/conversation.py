@@ -105,17 +105,19 @@ def _questions_of(state: RoomState, item: Item, messages: Iterable[str]) -> list
 def _as_input(item: Item) -> JsonObject | None:
     """The item as the model gets it: without who, when and where; None when it says nothing."""
     body = item.body()
-    if body.get("type") != "message":
-        return None
     role = body.get("role", "user")
+    if body.get("type") != "message" or not isinstance(role, str):
+        return None
     parts = [said for part in as_array(body.get("content")) or () if (said := _part(as_object(part), role)) is not None]
     return {"type": "message", "role": role, "content": parts} if parts else None
 
 
 def _part(part: JsonObject | None, role: str) -> JsonObject | None:
-    kind = part.get("type") if part else None
-    if part and kind in {"input_text", "output_text", "text"} and part.get("text"):
-        return {"type": "output_text" if role == "assistant" else "input_text", "text": part["text"]}
-    if part and kind == "refusal" and part.get("refusal"):
-        return {"type": "refusal", "refusal": part["refusal"]}
-    return None
+    """What a part says; whatever JSON a model once answered with, only text goes back to one."""
+    match part:
+        case {"type": "input_text" | "output_text" | "text", "text": str(text)} if text:
+            return {"type": "output_text" if role == "assistant" else "input_text", "text": text}
+        case {"type": "refusal", "refusal": str(refusal)} if refusal:
+            return {"type": "refusal", "refusal": refusal}
+        case _:
+            return None
