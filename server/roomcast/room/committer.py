@@ -130,13 +130,17 @@ class Committer:
             with anyio.CancelScope(deadline=min(self._resting.values(), default=inf)):
                 await self._work.wait()
             self._work = anyio.Event()
-            now = anyio.current_time()
-            rested = [room for room, until in self._resting.items() if until <= now]
-            rooms, self._dirty = list(self._dirty | dict.fromkeys(rested)), {}
-            for room in rooms:
-                self._resting.pop(room, None)
-            await self._round(rooms)
+            await self._round(self._due())  # not by a name, which would keep these rooms until the next round
             await anyio.lowlevel.checkpoint()
+
+    def _due(self) -> list[Room]:
+        """Take the rooms that wait for a round."""
+        now = anyio.current_time()
+        rested = [room for room, until in self._resting.items() if until <= now]
+        rooms, self._dirty = list(self._dirty | dict.fromkeys(rested)), {}
+        for room in rooms:
+            self._resting.pop(room, None)
+        return rooms
 
     async def _round(self, rooms: Sequence[Room]) -> None:
         ready = [room for room in rooms if await self._stands(room)]

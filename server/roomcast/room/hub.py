@@ -147,6 +147,7 @@ class Hub:
                 else:
                     forgotten.append(self._rooms.pop(room.name))
                     self._timers.forget(room)
+                    room.readers = []  # they know the room: without this, its tail waits for a full collection
         return forgotten
 
     async def flush(self) -> None:
