@@ -15,7 +15,7 @@ from tests.support.server import roomcast_server
 from tests.support.unharmed import log_lines
 from tests.support.visitor import stored
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(240)]
 
 SETTINGS = {
     "ROOMCAST_DEMO__TOKENS_PER_SECOND": "60",

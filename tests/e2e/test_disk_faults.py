@@ -20,7 +20,7 @@ from tests.support.server import Server, roomcast_server
 from tests.support.unharmed import log_lines, metric
 from tests.support.visitor import stored
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(240)]
 
 PACE = {"ROOMCAST_DEMO__TOKENS_PER_SECOND": "150", "ROOMCAST_DEMO__FIRST_TOKEN_MS": "5"}
 

@@ -24,6 +24,8 @@ from tests.support.reference import TERMINALS, Json
 __all__ = ["ReturningViewer"]
 
 PAUSE_S = 0.05
+PATIENCE_S = 100.0
+"""For anything that must happen at some time: a machine that others keep busy is five times slower."""
 
 
 class ReturningViewer:
@@ -68,21 +70,21 @@ class ReturningViewer:
                     self._tell()
             await anyio.sleep(PAUSE_S)
 
-    async def until(self, wanted: Callable[[], object], timeout_s: float = 40) -> None:
+    async def until(self, wanted: Callable[[], object], timeout_s: float = PATIENCE_S) -> None:
         """Wait until `wanted`, which is asked again after everything that happens."""
         with anyio.fail_after(timeout_s):
             while not wanted():
                 await self._news.wait()
 
-    async def until_joined(self, timeout_s: float = 40) -> None:
+    async def until_joined(self, timeout_s: float = PATIENCE_S) -> None:
         """Wait until it is in the room."""
         await self.until(lambda: self._connection is not None, timeout_s)
 
-    async def until_ended(self, *response_ids: str, timeout_s: float = 40) -> None:
+    async def until_ended(self, *response_ids: str, timeout_s: float = PATIENCE_S) -> None:
         """Wait until it has the terminals of all of these."""
         await self.until(lambda: set(response_ids) <= self.ended.keys(), timeout_s)
 
-    async def until_heard(self, kind: str, *, since: int | None = None, timeout_s: float = 40) -> Json:
+    async def until_heard(self, kind: str, *, since: int | None = None, timeout_s: float = PATIENCE_S) -> Json:
         """Wait for something of this type behind place `since` of the transcript; returns it.
 
         Args:
