@@ -20,7 +20,7 @@ from roomcast.storage.sqlite.lives import MARK_AHEAD, Beginning, begin
 from roomcast.storage.sqlite.mark import marked
 from roomcast.storage.sqlite.queries import head
 from roomcast.storage.sqlite.readers import Readers
-from roomcast.storage.sqlite.renewal import Renewal
+from roomcast.storage.sqlite.renewal import Renewal, connect_last
 from roomcast.storage.sqlite.tally import Tally
 from tests.conformance.examples import EPOCH, ManualClock, a_batch
 from tests.storage.sqlite.files import open_database
@@ -43,7 +43,13 @@ class Opened:
         self.alarm = DamageAlarm(path)
         self.readers = Readers([connect_reader(path), connect_reader(path)], path=path, alarm=self.alarm)
         self.renewal = Renewal(
-            path, readers=self.readers, readers_count=2, tally=self.tally, alarm=self.alarm, begin=self.begin
+            path,
+            last=connect_last(path),
+            readers=self.readers,
+            readers_count=2,
+            tally=self.tally,
+            alarm=self.alarm,
+            begin=self.begin,
         )
 
     def begin(self, connection: sqlite3.Connection, mark: int | None) -> Beginning:

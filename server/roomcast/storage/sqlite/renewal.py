@@ -37,7 +37,7 @@ from roomcast.storage.sqlite.readers import Readers
 from roomcast.storage.sqlite.schema import prepare
 from roomcast.storage.sqlite.tally import Tally
 
-__all__ = ["Renewal"]
+__all__ = ["Renewal", "connect_last"]
 
 log = structlog.get_logger()
 
@@ -50,6 +50,7 @@ class Renewal:
 
     Args:
         path: The database.
+        last: The connection that keeps it open.
         readers: Have the other connections.
         readers_count: How many those are.
         tally: Knows the newest commit that was answered.
@@ -61,6 +62,7 @@ class Renewal:
         self,
         path: Path,
         *,
+        last: sqlite3.Connection,
         readers: Readers,
         readers_count: int,
         tally: Tally,
@@ -75,7 +77,7 @@ class Renewal:
         self._begin = begin
         self._closed = False
         self._fresh: sqlite3.Connection | None = None
-        self._last = _watching(path)
+        self._last = last
 
     def renew(self, connection: sqlite3.Connection) -> sqlite3.Connection:
         """Give another connection for `connection`, whose sync failed; it may be tried again.
@@ -122,7 +124,7 @@ class Renewal:
             busy, *_ = fresh.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             if busy:
                 raise StorageUnavailable(f"{self._path}: another program reads it, and it cannot be renewed meanwhile")
-            self._last = _watching(self._path)
+            self._last = connect_last(self._path)
             others = [connect_reader(self._path) for _ in range(self._readers_count)]
         except BaseException:
             fresh.close()
@@ -132,7 +134,8 @@ class Renewal:
         return others
 
 
-def _watching(path: Path) -> sqlite3.Connection:
+def connect_last(path: Path) -> sqlite3.Connection:
+    """Open the file to keep it open."""
     connection = connect_reader(path)
     connection.execute("SELECT count(*) FROM meta").fetchone()  # only a connection that has read counts
     return connection

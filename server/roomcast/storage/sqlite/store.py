@@ -47,7 +47,7 @@ from roomcast.storage.sqlite.lives import Beginning, begin, host_boot_id
 from roomcast.storage.sqlite.lock import locked
 from roomcast.storage.sqlite.mark import Mark, marked
 from roomcast.storage.sqlite.readers import Readers
-from roomcast.storage.sqlite.renewal import Renewal
+from roomcast.storage.sqlite.renewal import Renewal, connect_last
 from roomcast.storage.sqlite.reserve import Reserve, Space, reserved
 from roomcast.storage.sqlite.schema import prepare, store_id
 from roomcast.storage.sqlite.tally import Tally
@@ -234,7 +234,9 @@ async def open_sqlite(
         always_sync=durability == "host",
         on_committed=tally.committed,
         make_room=tally.make_room,
-        renewal=Renewal(path, readers=lent, readers_count=readers, tally=tally, alarm=alarm, begin=opened.begin),
+        renewal=Renewal(
+            path, last=opened.last, readers=lent, readers_count=readers, tally=tally, alarm=alarm, begin=opened.begin
+        ),
         alarm=alarm,
         on_closed=opened.folder.close,  # and not before: as long as it may write, nobody else may
     )
@@ -262,6 +264,7 @@ class _Opened:
     folder: ExitStack
     writer: sqlite3.Connection
     readers: Sequence[sqlite3.Connection]
+    last: sqlite3.Connection
     store_id: str
     mark: Mark
     begin: Callable[[sqlite3.Connection, int | None], Beginning]
@@ -310,6 +313,8 @@ def _open(
         for _ in range(readers):
             some.append(connect_reader(path))
             opening.callback(some[-1].close)
-        opened = _Opened(folder, writer, some, store_id(writer), mark, begin_on, beginning, reserve)
+        last = connect_last(path)
+        opening.callback(last.close)
+        opened = _Opened(folder, writer, some, last, store_id(writer), mark, begin_on, beginning, reserve)
         opening.pop_all()
     return opened
