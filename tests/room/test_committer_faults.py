@@ -106,6 +106,25 @@ def test_c3_on_a_full_disk_an_ending_goes_through_beside_a_command_that_does_not
     virtual_time.run(scenario())
 
 
+def test_more_output_than_a_batch_is_kept_through_an_outage_and_what_comes_behind_it_is_answered() -> None:
+    async def scenario() -> None:
+        limits = Limits(batch_bytes=2_000, uncommitted_bytes=4_000)
+        async with a_rig(["a", 1.0, "b" * 5_000, 500.0], limits=limits) as rig:
+            ann = rig.viewer("ann")
+            await ann.join("lobby")
+            asked = await ann.ask("lobby", "talk")
+            await ann.until_text("lobby", "a")
+            rig.store.full_for = lambda batch: not batch.released
+            await anyio.sleep(2)
+            refused = await ann.command("message.create", "lobby", content="x")
+            assert refused["error"]["code"] == "storage_full"
+            ended = await ann.until_type("response.failed", asked["response_id"])
+            assert ended["response"]["error"]["code"] == "storage_unavailable", "an ending does not wait behind output"
+            assert ann.text("lobby") == "a" + "b" * 5_000
+
+    virtual_time.run(scenario())
+
+
 def test_a_room_that_the_store_refuses_delays_no_other() -> None:
     async def scenario() -> None:
         async with a_rig(said("a", 1.0, "b", 500.0)) as rig:

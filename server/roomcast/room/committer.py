@@ -237,7 +237,8 @@ class Committer:
             plan.pendings.append(pending)
             plan.outcomes.append(outcome)
             plan.records += records
-            size_bytes += sum(len(record.data) for record in records)
+            if room.degraded_for is None:  # else what waits behind output could wait for the end of the outage
+                size_bytes += sum(len(record.data) for record in records)
         if batch.events or plan.receipts or (room.checkpoint_wanted and batch.state.exists):
             plan.append = self._append(plan)
         return plan
