@@ -6,7 +6,9 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 import anyio
+import pytest
 
+from roomcast.core.errors import StorageUnavailable
 from roomcast.core.events import TERMINAL_TYPES, JsonObject
 from roomcast.core.ports import Hold
 from tests.support import virtual_time
@@ -58,6 +60,69 @@ def test_what_one_hub_appends_the_viewers_of_the_other_see_too() -> None:
             assert (len(a.upstream.requests), len(b.upstream.requests)) == (1, 1), "whoever starts it runs it"
             assert_dense(ann, "lobby")
             assert_dense(bob, "lobby")
+
+    virtual_time.run(scenario())
+
+
+async def say(viewer: Viewer, *texts: str) -> None:
+    for text in texts:
+        await viewer.ask("lobby", text, respond="never")
+
+
+def test_what_could_not_be_read_when_it_was_heard_of_is_read_when_the_store_answers_again() -> None:
+    async def scenario() -> None:
+        async with two_hubs() as (a, b):
+            ann, bob = a.viewer("ann"), b.viewer("bob")
+            await ann.join("lobby")
+            await bob.join("lobby")
+            b.store.unreadable = StorageUnavailable("down")
+            await say(ann, "hello")
+            await anyio.sleep(1)
+            b.store.unreadable = None
+            await bob.until_type("item.created")
+
+    virtual_time.run(scenario())
+
+
+@pytest.mark.parametrize("joined", [True, False])
+def test_what_another_appends_while_a_room_is_being_read_is_seen_too(joined: bool) -> None:
+    async def scenario() -> None:
+        async with two_hubs() as (a, b):
+            ann, bob = a.viewer("ann"), b.viewer("bob")
+            await ann.join("lobby")
+            if joined:
+                await bob.join("lobby")
+            b.store.slow_reads_s = 1.0
+            if joined:
+                await say(ann, "which makes it read on")
+            else:
+                bob.send("room.join", "lobby")
+            await anyio.sleep(0.5)
+            await say(ann, "meanwhile")
+            await bob.until(lambda got: got["type"] == "item.created" and "meanwhile" in str(got["item"]))
+            assert_dense(bob, "lobby")
+
+    virtual_time.run(scenario())
+
+
+def test_a_room_is_not_forgotten_while_it_is_being_caught_up_with() -> None:
+    """What goes on in a room that is forgotten would go on beside the room of that name which is loaded next."""
+
+    async def scenario() -> None:
+        async with two_hubs() as (a, b):
+            ann, bob = a.viewer("ann"), b.viewer("bob")
+            await ann.join("lobby")
+            await bob.join("lobby")
+            await bob.command("room.leave", "lobby")
+            await b.turn(b.limits.idle_room_s - 1)
+            await b.hub.save()
+            room = b.room("lobby")
+            b.store.slow_reads_s = 10.0
+            await say(ann, "hello")
+            await b.turn(5)
+            assert b.hub.loaded == [room]
+            await b.turn(10)
+            assert room.state.seq == a.room("lobby").state.seq
 
     virtual_time.run(scenario())
 

@@ -8,7 +8,7 @@ import anyio
 
 from roomcast.core.errors import StorageError, StorageFull
 from roomcast.core.limits import Limits
-from roomcast.core.ports import Append, Committed, Conflict, Head, Retention
+from roomcast.core.ports import READ_BYTES, Append, Committed, Conflict, Events, Expired, Head, Retention
 from roomcast.storage import MemoryStore
 from tests.support.virtual_time import VirtualClock
 
@@ -24,6 +24,8 @@ class FaultyStore(MemoryStore):
         fail_with: Raised by appends while it is set.
         full_for: Appends with a batch that it says yes to find the disk full.
         gate: Appends wait for it while it is set.
+        unreadable: Raised by whoever asks where a log stands, while it is set.
+        slow_reads_s: How long what was read is on its way.
         appended: Every batch that was committed.
         calls: How many appends were asked for.
     """
@@ -33,6 +35,8 @@ class FaultyStore(MemoryStore):
         self.fail_with: StorageError | None = None
         self.full_for: Callable[[Append], bool] | None = None
         self.gate: anyio.Event | None = None
+        self.unreadable: StorageError | None = None
+        self.slow_reads_s = 0.0
         self.appended: list[Append] = []
         self.calls = 0
 
@@ -47,6 +51,17 @@ class FaultyStore(MemoryStore):
     def lose(self, room: str, count: int) -> None:
         """The newest events are gone, and the head does not know."""
         del self._rooms[room].records[-count:]
+
+    async def head(self, room: str) -> Head | None:
+        found = await super().head(room)
+        if self.unreadable is not None:
+            raise self.unreadable
+        return found
+
+    async def read(self, room: str, after: int, limit: int, limit_bytes: int = READ_BYTES) -> Events | Expired:
+        found = await super().read(room, after, limit, limit_bytes)
+        await anyio.sleep(self.slow_reads_s)
+        return found
 
     async def append(self, batches: Sequence[Append]) -> Sequence[Committed | Conflict]:
         self.calls += 1

@@ -165,12 +165,14 @@ class Committer:
 
     async def _stands(self, room: Room) -> bool:
         """Bring a room into memory, and to the log's head where other writers moved it; whether it could be."""
+        seen = room.seen
         try:
             if room.loaded and room.behind:
                 await self._loader.catch_up(room)
             if not room.loaded:
                 await self._loader.load(room)
-            room.seen = None
+            if room.seen is seen:  # else it moved again meanwhile, perhaps behind what was read
+                room.seen = None
         except StorageError as error:
             if isinstance(error, Undecodable) and room.name not in self._quarantined:
                 self._quarantined.add(room.name)
@@ -339,6 +341,7 @@ class Committer:
             if kept:
                 room.put_back(kept)
                 room.degrade(refusal.code)
+            if kept or (room.behind and not isinstance(error, StorageDamaged)):
                 self._resting[room] = anyio.current_time() + rest_s
 
     def _observe(self, appends: Sequence[Append], took_s: float) -> None:

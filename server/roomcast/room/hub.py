@@ -69,9 +69,9 @@ class Hub:
         return room
 
     def moved(self, head: Head) -> None:
-        """A room's log moved, perhaps by another writer; what is in memory follows."""
+        """A room's log moved, perhaps by another writer; what is in memory, or is being loaded, follows."""
         room = self._rooms.get(head.room)
-        if room is not None and room.loaded and (head.epoch != room.epoch or head.seq > room.state.seq):
+        if room is not None and (not room.loaded or head.epoch != room.epoch or head.seq > room.state.seq):
             room.seen = head
             self._committer.wake(room)
 

@@ -142,8 +142,8 @@ class Room:
 
     @property
     def idle(self) -> bool:
-        """Whether nothing waits, nothing is being committed and nothing runs."""
-        return not self._unsettled and not self.state.unfinished
+        """Whether nothing waits, nothing is being committed or caught up with, and nothing runs."""
+        return not self._unsettled and not self.behind and not self.state.unfinished
 
     # -- asking ---------------------------------------------------------------------------------
 
