@@ -5,6 +5,7 @@
     chapters.py    a minute of life in rooms of its own, then rest, then the auditor
     people.py      visitors who come and go, and askers
     misfortune.py  what goes wrong meanwhile, from the seed
+    model.py       the demo model, in a process of its own
     watch.py       what the server holds: memory, descriptors, tasks, rooms
     report.py      what was seen
 

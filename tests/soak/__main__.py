@@ -16,15 +16,15 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from roomcast.client import connect
 from tests.soak.chapters import Chapter
+from tests.soak.model import demo_model
 from tests.soak.report import Tally, report
 from tests.soak.watch import Held, Watch, held
 from tests.support.memory import MIB
 from tests.support.restarting import Serving
 
 CHAPTER_S = 45.0
+TOKENS_PER_SECOND = 60
 SETTINGS = {
-    "ROOMCAST_DEMO__TOKENS_PER_SECOND": "60",
-    "ROOMCAST_DEMO__FAULTS": "true",
     "ROOMCAST_UPSTREAM__FIRST_OUTPUT_TIMEOUT_S": "4",
     "ROOMCAST_UPSTREAM__IDLE_TIMEOUT_S": "3",
     "ROOMCAST_UPSTREAM__TOTAL_TIMEOUT_S": "12",
@@ -43,7 +43,7 @@ async def soak(minutes: float, seed: int, folder: Path) -> int:
     tally, watch = Tally(), Watch()
     begin_s, until_s = time.monotonic(), time.monotonic() + minutes * 60
     with ExitStack() as stack:
-        serving = Serving(stack, folder, **SETTINGS)
+        serving = Serving(stack, folder, **SETTINGS, **stack.enter_context(demo_model(TOKENS_PER_SECOND)))
         progress = stack.enter_context(_progress())
         bar = progress.add_task("", total=minutes * 60, told="begins")
         async with anyio.create_task_group() as tasks:
