@@ -234,6 +234,12 @@ def test_the_upstreams_own_object_adds_to_ours_and_changes_only_the_model() -> N
     assert (response["id"], response["by"], len(response["output"])) == ("resp_2", ANN.by(), 1)
 
 
+def test_an_upstreams_own_object_that_is_too_large_for_a_frame_is_left_out() -> None:
+    theirs = {"service_tier": "flex", "echo": "x" * 65_536}
+    shown = ended(Finish("completed", response=theirs))["response"]
+    assert shown.keys() == ended(Finish("completed"))["response"].keys()
+
+
 def test_a_status_that_ended_is_one_of_the_table() -> None:
     assert {Status(event["type"].removeprefix("response.")) for event in every_terminal()} == {
         "completed",

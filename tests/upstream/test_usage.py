@@ -30,6 +30,11 @@ def test_details_are_kept_and_the_total_is_the_sum() -> None:
     }
 
 
+def test_details_without_end_are_left_out() -> None:
+    counted = {"input_tokens": 5, "output_tokens": 7, "total_tokens": 12}
+    assert responses_usage({**counted, "input_tokens_details": {"x": "y" * 4_096}}) == counted
+
+
 @given(
     st.recursive(
         st.none() | st.integers() | st.text(),

@@ -6,8 +6,10 @@ whatever the upstream does meanwhile.
 
 from __future__ import annotations
 
+from typing import Final
+
 from roomcast.core.errors import UpstreamError
-from roomcast.core.events import JsonObject
+from roomcast.core.events import JsonObject, encode
 from roomcast.core.intents import CutShort, Ended, Ending, HungUp
 from roomcast.core.output import content_digest
 from roomcast.core.ports import Finish
@@ -17,6 +19,9 @@ from roomcast.core.session import SYSTEM, Member
 from roomcast.core.usage import unused
 
 __all__ = ["abandoned", "absorbed", "cut_short", "orphaned", "terminal", "withdrawn"]
+
+THEIRS_BYTES: Final = 64 * 1024
+"""Most bytes that an upstream's own response object may add: a terminal with the whole output still fits a frame."""
 
 
 def terminal(response: Response, ended: Ended, now_ms: int) -> JsonObject | None:
@@ -90,6 +95,8 @@ def _explained(shown: JsonObject, following: Status, ending: Ending) -> JsonObje
         return {"incomplete_details": {"reason": ending.reason}}
     assert isinstance(ending, Finish), "only what was cancelled is hung up on"
     theirs = {name: value for name, value in ending.response.items() if name not in shown or name == "model"}
+    if len(encode(theirs)) > THEIRS_BYTES:
+        theirs = {}
     if following is Status.INCOMPLETE:
         theirs["incomplete_details"] = {"reason": ending.reason or "max_output_tokens"}
     elif following is Status.FAILED:

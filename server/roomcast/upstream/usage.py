@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import orjson
+
 from roomcast.core.events import JsonObject
 from roomcast.upstream.payload import as_object, mend
 
@@ -12,12 +14,18 @@ __all__ = ["chat_usage", "responses_usage"]
 _MOST: Final = 1 << 53
 """A count above this is a mistake, and no JavaScript client could hold it."""
 
+_MOST_BYTES: Final = 4 * 1024
+"""Details of more bytes are left out: a room keeps the usage of hundreds of responses."""
+
 
 def responses_usage(usage: Any) -> JsonObject | None:
     """The `usage` of a response, or None where the counts that everybody needs are not there."""
     given = as_object(usage)
     counted = _counts(given.get("input_tokens"), given.get("output_tokens"))
-    return {**mend(given), **counted} if counted else None
+    if not counted:
+        return None
+    usage = {**mend(given), **counted}
+    return usage if len(orjson.dumps(usage)) <= _MOST_BYTES else counted
 
 
 def chat_usage(usage: Any) -> JsonObject | None:
