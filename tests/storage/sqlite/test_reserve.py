@@ -10,10 +10,10 @@ import anyio
 import pytest
 from structlog.testing import capture_logs
 
-from roomcast.core.errors import StorageFull
+from roomcast.core.errors import StorageFull, StorageUnavailable
 from roomcast.core.ports import Append, Committed, Events, Head, Hold
 from roomcast.storage.sqlite import SqliteStore, open_sqlite
-from roomcast.storage.sqlite.reserve import Reserve, Space, ballast_path
+from roomcast.storage.sqlite.reserve import LOOK_INTERVAL_S, Reserve, Space, ballast_path
 from tests.conformance.examples import EPOCH, ManualClock, a_batch, a_record
 from tests.storage.sqlite.disks import MountedDisk, small_disk
 
@@ -143,6 +143,19 @@ async def test_what_ends_something_is_written_on_a_full_disk_and_the_rest_when_t
                 head = await store.head("other")
                 on = head.seq if head else 0
     assert not ballast_path(path).exists(), "a closed store keeps no room"
+
+
+@pytest.mark.anyio
+async def test_while_its_folder_is_gone_a_store_refuses_and_it_works_again_when_that_is_back(tmp_path: Path) -> None:
+    folder, away = tmp_path / "data", tmp_path / "away"
+    async with opened(folder / "roomcast.db") as store:
+        await store.append([a_batch("lobby")])
+        folder.rename(away)
+        await anyio.sleep(2 * LOOK_INTERVAL_S)
+        with pytest.raises(StorageUnavailable):
+            await store.append([a_batch("lobby", on=1)])
+        away.rename(folder)
+        assert list(await store.append([a_batch("lobby", on=1)])) == [Committed(2)]
 
 
 @pytest.mark.anyio

@@ -22,9 +22,9 @@ from typing import Final
 
 import structlog
 
-from roomcast.core.errors import StorageFull
+from roomcast.core.errors import StorageFull, StorageUnavailable
 
-__all__ = ["Reserve", "Space", "ballast_path", "reserved"]
+__all__ = ["LOOK_INTERVAL_S", "Reserve", "Space", "ballast_path", "reserved"]
 
 LARGEST_SHARE: Final = 8
 """Neither part takes more than one eighth: the watermark of the disk, the ballast of what is free."""
@@ -69,11 +69,18 @@ class Reserve:
         self._low = False
 
     def low(self) -> bool:
-        """Whether only what ends things is written now."""
+        """Whether only what ends things is written now.
+
+        Raises:
+            StorageUnavailable: The folder is not there, or cannot be looked at; what is written may be lost with it.
+        """
         now_s = self._now_s()
         if now_s - self._looked_at_s >= LOOK_INTERVAL_S:
+            try:
+                self._look()
+            except OSError as error:
+                raise StorageUnavailable(f"{self._database}: its folder cannot be looked at") from error
             self._looked_at_s = now_s
-            self._look()
         return self._low
 
     def refusal(self) -> StorageFull:
