@@ -61,6 +61,10 @@ def a_batch(
     )
 
 
+def a_hold(room: str, response_id: str, node: str) -> Hold:
+    return Hold(room, response_id, node)
+
+
 def a_key(command_id: str = "c1", *, room: str = "lobby", member: str = "ann") -> ReceiptKey:
     return ReceiptKey(room, member, command_id)
 

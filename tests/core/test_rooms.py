@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
-from roomcast.core.commands import RoomSettings, RoomUpdate
+from roomcast.core.batch import Batch
+from roomcast.core.commands import RoomDelete, RoomSettings, RoomUpdate
 from roomcast.core.errors import Refusal
 from roomcast.core.room_state import RoomState
-from tests.support.pure_room import ANN, RULEBOOK, PureRoom
+from roomcast.core.rooms import delete_room
+from tests.support.pure_room import ANN, BOB, RULEBOOK, PureRoom
 
 
 def update(**fields: Any) -> RoomUpdate:
@@ -95,3 +97,36 @@ def test_a_room_that_is_not_there_has_nothing_to_change() -> None:
     with pytest.raises(Refusal) as refused:
         PureRoom().command(update(title="x"))
     assert (refused.value.code, refused.value.param) == ("room_not_found", "room")
+
+
+def test_deleting_ends_everything_and_then_the_room() -> None:
+    room = a_room()
+    running = room.say("one")["response_id"]
+    room.answer(running, "Hel")
+    waiting = room.say("two")["response_id"]
+    before = len(room.log)
+    assert room.command(RoomDelete(id="c", room="lobby"), BOB) == {}
+    told = [(event["type"], event.get("response_id")) for event in room.log[before:]]
+    assert told == [
+        ("response.cancelled", waiting),
+        ("response.cancelling", running),
+        ("response.cancelled", running),
+        ("room.deleted", None),
+    ]
+    left, _, ended, gone = room.log[before:]
+    assert (left["reason"], ended["reason"], ended["receipt"]["by"]) == ("withdrawn", "deleted", BOB.by())
+    assert (left["receipt"]["reason"], ended["response"]["usage"]["output_tokens"]) == ("deleted", 1)
+    assert (gone["by"], room.state.unfinished) == (BOB.by(), False)
+
+
+def test_there_is_nothing_to_delete_where_there_is_no_room() -> None:
+    with pytest.raises(Refusal) as refused:
+        PureRoom().command(RoomDelete(id="c", room="lobby"))
+    assert (refused.value.code, refused.value.param) == ("room_not_found", "room")
+
+
+def test_a_batch_knows_that_it_deletes() -> None:
+    batch = Batch(a_room().state, RULEBOOK, 1_000)
+    assert not batch.deletes
+    delete_room(batch, ANN)
+    assert batch.deletes

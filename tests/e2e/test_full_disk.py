@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from pathlib import Path
+from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import anyio
@@ -37,7 +38,7 @@ def settings(data: Path) -> Settings:
         "demo.tokens_per_second": 20.0,
         "limits.disk_watermark_bytes": 500_000,
         "limits.disk_ballast_bytes": 300_000,
-        "limits.uncommitted_timeout_s": 1.5,
+        "limits.uncommitted_timeout_s": 5.0,
     }
     return load(flags=flags, environ={}, file=None)
 
@@ -52,8 +53,11 @@ async def until_stored(ann: WireClient) -> None:
 
 
 def get(url: str) -> int:
-    with urlopen(url, timeout=10) as answer:
-        return int(answer.status)
+    try:
+        with urlopen(url, timeout=10) as answer:
+            return int(answer.status)
+    except HTTPError as refused:
+        return refused.code
 
 
 async def test_a_full_disk_refuses_what_is_new_ends_what_runs_serves_what_is_old_and_then_works_again(
@@ -68,6 +72,7 @@ async def test_a_full_disk_refuses_what_is_new_ends_what_runs_serves_what_is_old
         ):
             joined = await ann.join("lobby")
             said = await ann.ask("lobby", "remember this", respond="never")
+            await ann.ask("attic", "forget this", respond="never")
             asked = await ann.ask("lobby", "tell me a very long story")
             await ann.until_type("response.output_text.delta")
 
@@ -88,6 +93,10 @@ async def test_a_full_disk_refuses_what_is_new_ends_what_runs_serves_what_is_old
                 ended = await viewer.ending(asked["response_id"])
                 assert ended["type"] == "response.failed", "its terminal is stored on the full disk"
                 assert ended["response"]["error"]["code"] == "storage_unavailable"
+
+            gone = await ann.command("room.delete", room="attic")
+            assert gone["result"] == {}, "deletions go on"
+            assert await anyio.to_thread.run_sync(get, f"{running.url}/v1/rooms/attic") == 404
 
             disk.empty()
             with anyio.fail_after(10):

@@ -212,7 +212,6 @@ def test_I4_a_command_that_is_wrong_is_refused_with_its_code_and_field(
 
 
 LATER: dict[str, dict[str, Any]] = {
-    "room.delete": {},
     "response.steer": {"response_id": "resp_x", "input": "x"},
     "response.regenerate": {"response_id": "resp_x"},
     "item.edit": {"item_id": "msg_x", "content": "x"},

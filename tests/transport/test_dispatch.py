@@ -12,7 +12,6 @@ from tests.support import virtual_time
 from tests.support.rig import a_rig, said
 
 LATER: dict[str, JsonObject] = {
-    "room.delete": {},
     "response.steer": {"response_id": "resp_x", "input": "x"},
     "response.regenerate": {"response_id": "resp_x"},
     "item.edit": {"item_id": "msg_x", "content": "x"},

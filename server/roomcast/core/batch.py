@@ -69,6 +69,11 @@ class Batch:
         self.events: list[JsonObject] = []
         self.items: list[Item] = []
 
+    @property
+    def deletes(self) -> bool:
+        """Whether nothing is left of the room behind it; then nothing more is decided in it."""
+        return bool(self.events) and self.events[-1]["type"] == "room.deleted"
+
     def emit(self, draft: JsonObject) -> JsonObject:
         """Number a draft, fold it into the tentative state, and keep it. Returns the event."""
         state = self.state

@@ -294,11 +294,10 @@ COMMAND_TYPES: Final[dict[str, type[Command]]] = {
     )
 }
 
-LOGGED: Final = (RoomUpdate, MessageCreate, ResponseCreate, ResponseCancel, QueueUpdate)
+LOGGED: Final = (RoomUpdate, RoomDelete, MessageCreate, ResponseCreate, ResponseCancel, QueueUpdate)
 """Commands that change a log; their answers are kept as receipts."""
 
 NOT_YET: Final = (
-    RoomDelete,
     ResponseSteer,
     ResponseRegenerate,
     ItemEdit,

@@ -94,6 +94,7 @@ class Append:
         unfinished: Whether the room has open business after this batch.
         title: The room's title after this batch, or None when it did not change.
         sync: Force it to the disk also at `process` durability (prompts and terminals).
+        deletes: Nothing is left of the room behind this batch but receipts; its name is free for a new log.
     """
 
     room: str
@@ -108,11 +109,12 @@ class Append:
     unfinished: bool = False
     title: str | None = None
     sync: bool = False
+    deletes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """Newest and oldest position of a room's log.
+    """Newest and oldest position of a room's log; without an epoch where there is no such log (any more).
 
     Attributes:
         seq: Number of the newest event; 0 in an empty log.

@@ -25,7 +25,7 @@ from roomcast.core.response_state import Input, step
 from roomcast.core.room_state import Response, RoomState
 from roomcast.core.usage import estimated
 
-__all__ = ["end", "produce", "recover"]
+__all__ = ["end", "give_up", "produce", "recover"]
 
 _OURS: Final = ("room.", "item.", "branch.", "queue.", "tool.", "session.", "subscriber.", "presence.", "server.")
 """Beginnings of types that mean something to a room or a viewer."""
@@ -130,10 +130,15 @@ def recover(batch: Batch, intent: Recovered) -> None:
     state = batch.state
     for response_id in list(state.running):
         if intent.response_ids is None or response_id in intent.response_ids:
-            left = state.responses[response_id]
-            batch.emit(endings.abandoned(left, intent.cause, _spent(batch, left), batch.now_ms))
+            give_up(batch, response_id, intent.cause)
     if intent.start_next:
         start_next(batch)
+
+
+def give_up(batch: Batch, response_id: str, cause: str) -> None:
+    """End a running response that nobody runs any more: as it was promised if it was cancelled, else interrupted."""
+    left = batch.state.responses[response_id]
+    batch.emit(endings.abandoned(left, cause, _spent(batch, left), batch.now_ms))
 
 
 def _spent(batch: Batch, response: Response) -> JsonObject:

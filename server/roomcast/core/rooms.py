@@ -5,16 +5,23 @@ settings   {on_busy, respond}    as the room has them; `null` goes back to the s
 
 from __future__ import annotations
 
+from typing import Final
+
 from msgspec import UNSET
 
+from roomcast.core import endings
 from roomcast.core.batch import Batch
 from roomcast.core.commands import RoomUpdate
 from roomcast.core.errors import Refusal
 from roomcast.core.events import JsonObject
-from roomcast.core.queueing import require_served
+from roomcast.core.outcomes import give_up
+from roomcast.core.queueing import cancel_running, require_served
 from roomcast.core.session import Member
 
-__all__ = ["open_room", "require_room", "update_room"]
+__all__ = ["delete_room", "open_room", "require_room", "update_room"]
+
+DELETED: Final = "deleted"
+"""The reason that is told of responses that end with their room."""
 
 
 def require_room(batch: Batch) -> None:
@@ -47,6 +54,20 @@ def update_room(batch: Batch, member: Member, command: RoomUpdate) -> JsonObject
     if (title, settings) != (batch.state.title, batch.state.settings):
         batch.emit({"type": "room.updated", "title": title, "settings": settings, "by": member.by()})
     return {"title": title, "settings": settings}
+
+
+def delete_room(batch: Batch, member: Member) -> JsonObject:
+    """Carry out `room.delete`: everything in it ends, and then it does. Raises `Refusal` where there is none."""
+    state = batch.state
+    if not state.exists:
+        raise Refusal("room_not_found", "there is no such room", param="room")
+    for waiting in list(state.queue):
+        batch.emit(endings.withdrawn(state.responses[waiting], member, DELETED, batch.now_ms))
+    cancel_running(batch, member, DELETED)
+    for running in list(state.running):
+        give_up(batch, running, DELETED)
+    batch.emit({"type": "room.deleted", "by": member.by()})
+    return {}
 
 
 def _wanted(batch: Batch, command: RoomUpdate) -> JsonObject:

@@ -29,7 +29,7 @@ from roomcast.core.profile import Profile
 from roomcast.core.queueing import Turn, admit, line_up, queue_changed, require_served, start, start_next
 from roomcast.core.response_state import Input, Status, step
 from roomcast.core.room_state import RoomState
-from roomcast.core.rooms import open_room, require_room, update_room
+from roomcast.core.rooms import delete_room, open_room, require_room, update_room
 from roomcast.core.session import Member
 from roomcast.core.waiting import require_own, update_queue
 
@@ -73,6 +73,8 @@ def _command(batch: Batch, intent: Commanded) -> JsonObject:
     match intent.command:
         case commands.RoomUpdate() as command:
             return update_room(batch, intent.member, command)
+        case commands.RoomDelete():
+            return delete_room(batch, intent.member)
         case commands.MessageCreate() as command:
             return _create_message(batch, intent, command)
         case commands.ResponseCreate() as command:

@@ -57,8 +57,8 @@ log = structlog.get_logger()
 
 RETRY_BASE_S = 0.05
 RETRY_CAP_S = 1.0
-SYNCED = frozenset({"item.created", "response.created"}) | TERMINAL_TYPES
-"""Events that are forced to the disk at any durability: accepted prompts and terminals."""
+SYNCED = frozenset({"item.created", "response.created", "room.deleted"}) | TERMINAL_TYPES
+"""Events that are forced to the disk at any durability: accepted prompts, terminals, and deletions."""
 
 
 @dataclass(slots=True)
@@ -227,7 +227,7 @@ class Committer:
         plan = _Plan(room, batch)
         size_bytes = 0
         for place, pending in enumerate(pendings):
-            if size_bytes >= self._rulebook.limits.batch_bytes:
+            if size_bytes >= self._rulebook.limits.batch_bytes or batch.deletes:
                 room.put_back(pendings[place:])
                 self.wake(room)
                 break
@@ -295,6 +295,7 @@ class Committer:
             unfinished=batch.state.unfinished,
             title=batch.state.title if batch.state.title != room.state.title else None,
             sync=not kinds.isdisjoint(SYNCED),
+            deletes=batch.deletes,
         )
 
     # -- settling -------------------------------------------------------------------------------
@@ -307,6 +308,8 @@ class Committer:
         if plan.records:
             room.advance(plan.batch.state, plan.records, plan.batch.events, own=True)
             room.busy_at_s = self._clock.monotonic_s()
+        if plan.batch.deletes:
+            self._loader.begin(room)
         room.degrade(None)
         for pending, outcome in zip(plan.pendings, plan.outcomes, strict=True):
             room.settled(pending, outcome)

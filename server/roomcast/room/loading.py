@@ -44,16 +44,21 @@ class Loader:
         """
         head = await self._event_log.head(room.name)
         if head is None:
-            room.stand(self._new_id("ep"), RoomState(room.name, keep_items=self._limits.state_items), [], 0)
+            self.begin(room)
             return
         saved = await self._rooms.checkpoint(room.name)
-        state = self._begin(room.name, saved if saved and saved.epoch == head.epoch else None)
+        state = self._saved_state(room.name, saved if saved and saved.epoch == head.epoch else None)
         since = state.seq
         records = await self._tail(state, head)
         room.stand(head.epoch, state, records, head.floor)
         room.since_checkpoint = state.seq - since
 
-    def _begin(self, name: str, saved: Checkpoint | None) -> RoomState:
+    def begin(self, room: Room) -> None:
+        """Make a room stand at the beginning of a log of its own, which is yet to be written."""
+        room.stand(self._new_id("ep"), RoomState(room.name, keep_items=self._limits.state_items), [], 0)
+        room.since_checkpoint = 0
+
+    def _saved_state(self, name: str, saved: Checkpoint | None) -> RoomState:
         """The state that is saved, or that of a room without events."""
         if saved is None:
             return RoomState(name, keep_items=self._limits.state_items)
@@ -79,6 +84,8 @@ class Loader:
             StorageError: The store does not answer.
         """
         head = await self._event_log.head(room.name)
+        if head is None and not room.state.exists:
+            return
         if head is None or head.epoch != room.epoch or head.seq < room.state.seq:
             room.loaded = False
             return

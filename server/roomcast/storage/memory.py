@@ -130,9 +130,18 @@ class MemoryStore:
         self._holds.update(((hold.room, hold.response_id), hold) for hold in batch.holds)
         for response_id in batch.released:
             self._holds.pop((batch.room, response_id), None)
-        if batch.records:
+        if batch.deletes:
+            self._forget(batch.room)
+        elif batch.records:
             self._board.publish([after])
         return Committed(after.seq, after.floor)
+
+    def _forget(self, room: str) -> None:
+        """Nothing is left of it but receipts."""
+        del self._rooms[room]
+        for key in [key for key in self._holds if key[0] == room]:
+            del self._holds[key]
+        self._board.publish([Head(room, "", 0, 0)])
 
     def _trim(self, log: _Room) -> bool:
         head, saved = log.head, log.checkpoint.seq if log.checkpoint else 0

@@ -12,7 +12,7 @@ import subprocess
 import sys
 from collections.abc import AsyncGenerator, MutableMapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -122,6 +122,20 @@ async def test_what_a_kill_leaves_keeps_its_names(place: Place) -> None:
         async with place.store() as store:
             assert await epoch(store) == EPOCH
             left = place.copy_aside(f"left {times}")
+    assert place.renewals == []
+
+
+async def test_a_deleted_room_takes_no_commit_with_it(place: Place) -> None:
+    """The newest commits are told by the rooms that they wrote, and this one is gone."""
+    async with place.store() as store:
+        await write(store, 1)
+        await store.append([a_batch("attic", epoch="ep_attic")])
+        await store.append([replace(a_batch("attic", on=1, epoch="ep_attic"), deletes=True)])
+        left = place.copy_aside("left")
+    place.put_back(left)
+    async with place.store() as store:
+        assert await epoch(store) == EPOCH
+        assert await store.head("attic") is None
     assert place.renewals == []
 
 

@@ -43,7 +43,7 @@ class Write:
     @property
     def ends(self) -> bool:
         """Whether it ends or removes something: it is written on a full disk if at all possible."""
-        return not self.beats and all(batch.released for batch in self.batches)
+        return not self.beats and all(batch.released or batch.deletes for batch in self.batches)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,13 @@ def apply(
             heads[batch.room] = after
             accepted.append(batch)
             outcomes.append(Committed(after.seq, after.floor))
-            if batch.records:
+            if batch.deletes:
+                _write_batches(connection, accepted, aged_ms, ahead_ms, commit)
+                accepted.clear()
+                _delete(connection, batch.room, commit)
+                del heads[batch.room]
+                moved.append(Head(batch.room, "", 0, 0))
+            elif batch.records:
                 moved.append(after)
         trimmed = trim(connection, write.trim) if write.trim else 0
         applied.append(Applied(outcomes, moved, trimmed))
@@ -158,6 +164,19 @@ def _write_batches(
     )
     _write_holds(connection, batches)
     _write_receipts(connection, batches, aged_ms, ahead_ms)
+
+
+def _delete(connection: sqlite3.Connection, room: str, commit: int) -> None:
+    """Take away everything but receipts; that there was this commit is noted, because its room cannot say so."""
+    for table, column in (
+        ("events", "room"),
+        ("items", "room"),
+        ("checkpoints", "room"),
+        ("holds", "room"),
+        ("rooms", "name"),
+    ):
+        connection.execute(f"DELETE FROM {table} WHERE {column} = ?", (room,))
+    connection.execute("REPLACE INTO meta VALUES ('commits', ?)", (str(commit),))
 
 
 def _write_holds(connection: sqlite3.Connection, batches: Sequence[Append]) -> None:
