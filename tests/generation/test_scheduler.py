@@ -361,17 +361,3 @@ def test_a_lost_connection_stops_nothing() -> None:
             assert done["response"]["output"][0]["content"][0]["text"] == "ab"
 
     virtual_time.run(scenario())
-
-
-def test_a_fault_of_ours_ends_the_generation_and_not_the_server() -> None:
-    async def scenario() -> None:
-        async with a_rig(["a", ValueError("a bug")], said("fine")) as rig:
-            ann = rig.viewer("ann")
-            await ann.join("lobby")
-            first = await ann.ask("lobby", "x")
-            ended = await ann.until_type("response.failed", first["response_id"])
-            assert ended["response"]["error"]["code"] == "internal"
-            second = await ann.ask("lobby", "again")
-            await ann.until_type("response.completed", second["response_id"])
-
-    virtual_time.run(scenario())

@@ -93,9 +93,14 @@ class Scheduler:
         response = room.state.responses.get(response_id)
         if response is None or response.ended:
             return  # in the very same batch
-        generation = Generation(
-            room, request_for(room.state, response, self._profiles), started_at_s=self._clock.monotonic_s()
-        )
+        try:
+            request = request_for(room.state, response, self._profiles)
+        except Exception:
+            # A fault of ours in what the model is to be asked: nobody else who hears of this round pays for it.
+            log.exception("generation_crashed", room=room.name, response_id=response_id)
+            room.end(Ended(response_id, UpstreamError("internal", "the server failed")))
+            return
+        generation = Generation(room, request, started_at_s=self._clock.monotonic_s())
         if response.status is Status.CANCELLING:  # in the very same batch: there is nothing to hang up on
             room.end(self._runner.ended(generation, HungUp(after_ms=0)))
             return
