@@ -36,6 +36,8 @@ SETTINGS = {
 KEPT_FOR_THE_MODEL_S = 16.0
 """An idle connection to the model is kept for 15 s, and closed at the next question."""
 LETS_GO_WITHIN_S = 90.0
+ENOUGH = 1_000
+"""Findings after which no other chapter begins."""
 
 
 async def soak(minutes: float, seed: int, folder: Path) -> int:
@@ -49,7 +51,7 @@ async def soak(minutes: float, seed: int, folder: Path) -> int:
         async with anyio.create_task_group() as tasks:
             watch.base = await _left_alone(serving)
             tasks.start_soon(watch.run, serving)
-            while tally.chapters == 0 or time.monotonic() < until_s:
+            while tally.chapters == 0 or (time.monotonic() < until_s and len(tally.findings) < ENOUGH):
                 chapter = Chapter(f"s{seed}-chapter-{tally.chapters}", serving, folder, tally)
                 early = time.monotonic() - begin_s < minutes * 60 / 3
                 await chapter.run(min(CHAPTER_S, minutes * 20), ends_the_server=early)
