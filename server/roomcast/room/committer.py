@@ -362,4 +362,6 @@ def _visits(room: Room, pending: Pending) -> bool:
 def _storage_refusal(error: StorageError) -> Refusal:
     if isinstance(error, StorageFull):
         return Refusal("storage_full", "there is no space left to store this", retry_after_ms=5_000)
+    if isinstance(error, StorageDamaged):
+        return Refusal("unavailable", "what is stored is damaged; the operator has been told", retry_after_ms=30_000)
     return Refusal("unavailable", "the store does not answer; try again", retry_after_ms=1_000)
