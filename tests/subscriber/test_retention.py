@@ -91,6 +91,25 @@ def test_a_viewer_that_is_behind_when_its_events_go_is_reset_and_reads_on() -> N
     virtual_time.run(scenario())
 
 
+def test_a_viewer_whose_events_are_damaged_is_reset_and_goes_on() -> None:
+    """Sent away, it would come back from the same place for ever."""
+
+    async def scenario() -> None:
+        async with a_rig(limits=LIMITS) as rig:
+            await note(rig, 40)
+            room = rig.room("lobby")
+            rig.store.damaged = True
+            bob = rig.viewer("bob")
+            assert (await bob.join("lobby", after={"epoch": room.epoch, "seq": 5}))["resumed"]
+            reset = await bob.until_type("room.reset")
+            assert (reset["reason"], reset["seq"], bob.events("lobby")) == ("expired", room.state.seq, [])
+            await note(rig, 1, by="cat")
+            await bob.until(lambda got: got.get("seq") == reset["seq"] + 1)
+            assert bob.socket.ended is None
+
+    virtual_time.run(scenario())
+
+
 def test_a_room_whose_log_was_trimmed_opens_from_its_checkpoint() -> None:
     async def scenario() -> None:
         store = FaultyStore(retention=Retention(age_s=1, size_bytes=0, events=0))

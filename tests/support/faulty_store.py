@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import anyio
 
-from roomcast.core.errors import StorageError, StorageFull
+from roomcast.core.errors import StorageDamaged, StorageError, StorageFull
 from roomcast.core.limits import Limits
 from roomcast.core.ports import READ_BYTES, Append, Committed, Conflict, Events, Expired, Head, Retention
 from roomcast.storage import MemoryStore
@@ -25,6 +25,7 @@ class FaultyStore(MemoryStore):
         full_for: Appends with a batch that it says yes to find the disk full.
         gate: Appends wait for it while it is set.
         unreadable: Raised by whoever asks where a log stands, while it is set.
+        damaged: Events cannot be read while it is set.
         slow_reads_s: How long what was read is on its way.
         appended: Every batch that was committed.
         calls: How many appends were asked for.
@@ -36,6 +37,7 @@ class FaultyStore(MemoryStore):
         self.full_for: Callable[[Append], bool] | None = None
         self.gate: anyio.Event | None = None
         self.unreadable: StorageError | None = None
+        self.damaged = False
         self.slow_reads_s = 0.0
         self.appended: list[Append] = []
         self.calls = 0
@@ -61,6 +63,8 @@ class FaultyStore(MemoryStore):
     async def read(self, room: str, after: int, limit: int, limit_bytes: int = READ_BYTES) -> Events | Expired:
         found = await super().read(room, after, limit, limit_bytes)
         await anyio.sleep(self.slow_reads_s)
+        if self.damaged:
+            raise StorageDamaged("damaged")
         return found
 
     async def append(self, batches: Sequence[Append]) -> Sequence[Committed | Conflict]:

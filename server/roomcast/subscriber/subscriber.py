@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from roomcast.core.coalesce import merge_records
-from roomcast.core.errors import CloseCode, Disconnect, StorageError
+from roomcast.core.errors import CloseCode, Disconnect, StorageDamaged, StorageError
 from roomcast.core.events import Cursor, JsonObject, Record, encode
 from roomcast.core.ladder import Ladder
 from roomcast.core.ports import Expired
@@ -176,7 +176,10 @@ class Subscriber:
                 self._write_bounded([record for record in read.records if record.seq <= room.state.seq])
         except StorageError as error:
             log.warning("catch_up_failed", room=room.name, error=type(error).__name__)
-            pump.sink.end(Disconnect(CloseCode.TRY_AGAIN_LATER, "the store does not answer"))
+            if not isinstance(error, StorageDamaged):
+                pump.sink.end(Disconnect(CloseCode.TRY_AGAIN_LATER, "the store does not answer"))
+            elif self._takes():  # it would be so again for whoever comes back
+                self.reset("expired")
         finally:
             self._fetching = False
         if self._takes():
