@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from roomcast.core.commands import MessageCreate, ResponseCancel
+from roomcast.core.commands import MessageCreate, QueueUpdate, ResponseCancel
 from roomcast.core.events import JsonObject
 from roomcast.core.intents import Commanded, CutShort, Ended, Ending, HungUp, Intent, Produced
 from roomcast.core.ports import Finish
@@ -36,6 +36,10 @@ class LivedRoom:
     def cancel(self, member: Member, response_id: str) -> None:
         """Somebody stops a response."""
         self._command(ResponseCancel(id="c", room="lobby", response_id=response_id), member)
+
+    def reword(self, member: Member, response_id: str, text: str) -> None:
+        """Somebody says a question that waits in other words."""
+        self._command(QueueUpdate(id="c", room="lobby", response_id=response_id, content=text), member)
 
     def begin(self, response_id: str) -> None:
         """The model opens a message."""
@@ -72,7 +76,7 @@ class LivedRoom:
     def _produce(self, response_id: str, kind: str, **fields: object) -> None:
         self._decide(Produced(response_id, [{"type": kind, **fields}], 10))
 
-    def _command(self, command: MessageCreate | ResponseCancel, member: Member) -> JsonObject | None:
+    def _command(self, command: MessageCreate | QueueUpdate | ResponseCancel, member: Member) -> JsonObject | None:
         self._ids += 1
         return self._decide(Commanded(command, member, f"item_{self._ids}", f"resp_{self._ids}"))
 

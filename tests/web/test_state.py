@@ -131,6 +131,16 @@ async def test_a_retracted_message_keeps_its_place_and_loses_its_text(page: Page
     assert (seen["rows"], seen["changed"][-1]) == ([["m:item_1", ""]], ["m:item_1"])
 
 
+async def test_a_question_that_was_put_in_other_words_shows_once(page: Page) -> None:
+    room = LivedRoom()
+    room.begin(room.say(ADA, "one"))
+    waiting = room.say(BO, "tow")
+    room.reword(BO, waiting, "two")
+    for seen in (await look(page, events=room.log), await look(page, snapshot=room.snapshot())):
+        assert [row[1] for row in seen["rows"]] == ["one", "in_progress", "two", "queued"]
+        assert seen["rows"][-1][-1] == "two"
+
+
 async def test_history_is_put_before_what_is_known(page: Page) -> None:
     room = LivedRoom()
     for number in range(1, 31):

@@ -5,7 +5,7 @@
  *
  * `timeline` is a flat list of keys: `m:<item id>` for what people said, each followed by `r:<response id>` for the
  * answers to it. So a question and its answers stay together, whatever order a busy room produced them in, and a
- * reload shows the same order as having been there.
+ * reload shows the same order as having been there. A question that was put in other words shows in its last ones.
  *
  * A room is mutable, and every change names its keys (`m:…`, `r:…`, `timeline`, `queue`, `room`, `people`), so that a
  * token re-renders one answer and nothing else.
@@ -27,8 +27,8 @@ import { foldAnswer, isOpen, isRunning, newAnswer, takeItem, takeResponse } from
 /** An empty room. */
 export function newRoom(name) {
   return {
-    name, title: "", settings: {}, messages: new Map(), answers: new Map(), timeline: [], queue: [], hasMore: false,
-    members: [], memberCount: 0, you: null, simulated: false, oldest: null,
+    name, title: "", settings: {}, messages: new Map(), replaced: new Set(), answers: new Map(), timeline: [],
+    queue: [], hasMore: false, members: [], memberCount: 0, you: null, simulated: false, oldest: null,
   };
 }
 
@@ -154,6 +154,7 @@ function takeStored(room, item) {
   if (item.seq < (room.oldest?.seq ?? Infinity)) room.oldest = { id: item.id, seq: item.seq };
   if (item.role === "assistant" || (item.response_id && item.type !== "message")) return takeAnswered(room, item);
   if (item.type !== "message") return;
+  if (item.replaces) room.replaced.add(item.replaces);
   room.messages.set(item.id, {
     id: item.id, seq: item.seq ?? Infinity, role: item.role, by: item.by ?? null, at: item.at ?? null,
     text: textOf(item.content), removed: item.status === "retracted", parentId: item.parent_id ?? null,
@@ -198,7 +199,8 @@ function arrange(room) {
     else if (byPrompt.has(answer.promptId)) byPrompt.get(answer.promptId).push(answer);
     else byPrompt.set(answer.promptId, [answer]);
   }
-  const blocks = [...room.messages.values()].map(({ id, seq }) => {
+  const shown = [...room.messages.values()].filter(({ id }) => !room.replaced.has(id));
+  const blocks = shown.map(({ id, seq }) => {
     const answers = (byPrompt.get(id) ?? []).sort(bySeq);
     return { seq, keys: [`m:${id}`, ...answers.map((answer) => `r:${answer.id}`)] };
   });
