@@ -310,6 +310,22 @@ def test_a_node_that_begins_starts_what_a_drained_one_left_waiting() -> None:
     virtual_time.run(scenario())
 
 
+def test_what_a_node_leaves_waiting_when_it_drains_is_started_by_one_that_goes_on() -> None:
+    async def scenario() -> None:
+        async with two_hubs("one ", 5.0, *said("two")) as (a, b):
+            ann, bob = a.viewer("ann"), b.viewer("bob")
+            await ann.join("lobby")
+            await bob.join("lobby")
+            await ann.ask("lobby", "talk")
+            waiting = await ann.ask("lobby", "and then?")
+            a.hub.settle()
+            await a.scheduler.drain(30)
+            await bob.until_type("response.completed", waiting["response_id"])
+            assert (len(a.upstream.requests), len(b.upstream.requests)) == (1, 1)
+
+    virtual_time.run(scenario())
+
+
 def test_many_commands_on_both_hubs_make_one_log_that_all_viewers_agree_on() -> None:
     async def scenario() -> None:
         async with two_hubs("a", 0.1, "b", 0.1, *said("c")) as (a, b):

@@ -90,25 +90,25 @@ class Peers:
 
     async def _watch(self) -> None:
         looked_at_s = self._clock.monotonic_s()
-        adopted = False
         while True:
             now_s = self._clock.monotonic_s()
             awake_s, looked_at_s = min(now_s - looked_at_s, 2 * self._beat_s), now_s
             try:
                 await self._leases.beat(self._node)
-                if not adopted:
-                    await self._adopt()
-                    adopted = True
                 held, beats = await self._leases.held(), await self._leases.beats()
                 self._give_up(held, self._dead(held, beats, awake_s))
+                await self._adopt(held)
             except StorageError as error:
                 log.warning("watch_failed", error=type(error).__name__)
             await anyio.sleep(self._beat_s)
 
-    async def _adopt(self) -> None:
-        """Start what waits in rooms where nothing runs: whoever was to start it has drained, or died."""
-        for name in await self._rooms.unfinished():
-            self._hub.room(name).submit(Recovered("restart", ()))
+    async def _adopt(self, held: Sequence[Hold]) -> None:
+        """Start what waits in rooms where nothing runs: whoever was to start it drains, or has died."""
+        running = {hold.room for hold in held}
+        waiting = [self._hub.room(name) for name in await self._rooms.unfinished() if name not in running]
+        for room in waiting:
+            if room.degraded_for is None:  # else it was told already, and that waits for the store
+                room.submit(Recovered("restart", ()))
 
     def _dead(self, held: Sequence[Hold], beats: Sequence[Beat], awake_s: float) -> set[str]:
         """Nodes whose counter has stood still for too long; one that never beat counts from when it was first seen."""
