@@ -157,11 +157,14 @@ class Committer:
                 plan.room.floor = outcome.floor
             if outcome is None or isinstance(outcome, Committed):
                 self._settle(plan)
+        refused: dict[type[StorageError], tuple[StorageError, list[tuple[Room, list[Pending]]]]] = {}
         for plan, outcome in zip(plans, outcomes, strict=True):
             if isinstance(outcome, StorageError):
-                self._fail([(plan.room, plan.pendings)], outcome)
+                refused.setdefault(type(outcome), (outcome, []))[1].append((plan.room, plan.pendings))
             elif isinstance(outcome, Conflict):
                 self._give_way(plan, outcome)
+        for error, failed in refused.values():
+            self._fail(failed, error)
 
     async def _stands(self, room: Room) -> bool:
         """Bring a room into memory, and to the log's head where other writers moved it; whether it could be."""
