@@ -163,8 +163,8 @@ class Committer:
                 refused.setdefault(type(outcome), (outcome, []))[1].append((plan.room, plan.pendings))
             elif isinstance(outcome, Conflict):
                 self._give_way(plan, outcome)
-        for error, failed in refused.values():
-            self._fail(failed, error)
+        for why, failed in refused.values():
+            self._fail(failed, why)
 
     async def _stands(self, room: Room) -> bool:
         """Bring a room into memory, and to the log's head where other writers moved it; whether it could be."""
