@@ -84,11 +84,15 @@ def surplus(
 
 
 async def keep_trimming(event_log: EventLog) -> None:
-    """Trim for ever: all rooms, a little at a time, and then a pause."""
+    """Trim for ever: all rooms, a little at a time, and then a pause. That it fails is told once, until it works again."""
+    failing = False
     while True:
         await anyio.sleep(TRIM_INTERVAL_S)
         try:
             while await event_log.trim():
                 await anyio.lowlevel.checkpoint()
+            failing = False
         except StorageError as error:
-            log.warning("trim_failed", error=type(error).__name__)
+            if not failing:
+                log.warning("trim_failed", error=type(error).__name__)
+            failing = True
