@@ -84,7 +84,7 @@ def surplus(
 
 
 async def keep_trimming(event_log: EventLog) -> None:
-    """Trim for ever: all rooms, a little at a time, and then a pause. That it fails is told once, until it works again."""
+    """Trim for ever: all rooms, a little at a time, and then a pause. An outage is told once."""
     failing = False
     while True:
         await anyio.sleep(TRIM_INTERVAL_S)
