@@ -132,6 +132,28 @@ def test_a_peer_that_answers_stays_and_one_that_does_not_is_dropped_in_time() ->
     virtual_time.run(scenario())
 
 
+def test_one_whose_answers_are_not_read_for_a_while_is_not_taken_for_gone() -> None:
+    """Its commands wait for a disk that hangs, and so does everything else that it sends."""
+
+    async def scenario() -> None:
+        async with a_rig(limits=Limits(commands_in_flight=2)) as rig:
+            line = Line(rig)
+            peer = line.peer("ann")
+            rig.store.gate = anyio.Event()
+            for number in range(2):
+                peer.text({"type": "message.create", "id": f"m{number}", "room": "lobby", "content": "x"})
+            assert not peer.transport.is_reading()
+            await line.turn(100)
+            assert not peer.transport.is_closing()
+            rig.store.gate.set()
+            await line.turn(1)
+            assert peer.transport.is_reading()
+            await line.turn(50)
+            assert peer.transport.is_closing(), "and from then on it has to answer again"
+
+    virtual_time.run(scenario())
+
+
 def test_one_that_does_not_read_is_not_asked() -> None:
     """It cannot see the question; the write deadline is its own."""
 

@@ -235,6 +235,8 @@ class WebSocketConnection(asyncio.Protocol):
         limits = self._services.limits
         if self._pump is None or not self._pump.writable:
             return
+        if not self._reading:
+            self.heard_at_s = now_s  # it may well speak: it is we who do not listen
         if self._asked_at_s > self.heard_at_s:
             if now_s - self._asked_at_s >= limits.ping_timeout_s:
                 self._services.observer.count("roomcast_disconnects_total", code="ping_timeout")
