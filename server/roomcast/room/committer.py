@@ -22,7 +22,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from math import inf
 from typing import TypeAlias
 
 import anyio
@@ -127,23 +126,31 @@ class Committer:
     async def run(self) -> None:
         """Run rounds for ever."""
         while True:
-            with anyio.CancelScope(deadline=min(self._resting.values(), default=inf)):
+            if self._resting:
+                await self._rest()
+            else:
                 await self._work.wait()
             self._work = anyio.Event()
             await self._round(self._due())  # not by a name, which would keep these rooms until the next round
             await anyio.lowlevel.checkpoint()
 
+    async def _rest(self) -> None:
+        """Wait for work, or until a room has rested."""
+        with anyio.CancelScope(deadline=min(self._resting.values())):
+            await self._work.wait()
+
     def _due(self) -> list[Room]:
         """Take the rooms that wait for a round."""
-        now = anyio.current_time()
-        rested = [room for room, until in self._resting.items() if until <= now]
-        rooms, self._dirty = list(self._dirty | dict.fromkeys(rested)), {}
-        for room in rooms:
-            self._resting.pop(room, None)
+        if self._resting:
+            now = anyio.current_time()
+            self._dirty.update(dict.fromkeys(room for room, until in self._resting.items() if until <= now))
+            for room in self._dirty:
+                self._resting.pop(room, None)
+        rooms, self._dirty = list(self._dirty), {}
         return rooms
 
     async def _round(self, rooms: Sequence[Room]) -> None:
-        ready = [room for room in rooms if await self._stands(room)]
+        ready = [room for room in rooms if (room.loaded and room.seen is None) or await self._stands(room)]
         taken = [(room, pendings) for room in ready if (pendings := room.take())]
         try:
             known = await self._receipts(taken)
