@@ -125,6 +125,24 @@ def test_more_output_than_a_batch_is_kept_through_an_outage_and_what_comes_behin
     virtual_time.run(scenario())
 
 
+def test_c3_an_ending_does_not_wait_for_space_for_a_checkpoint() -> None:
+    async def scenario() -> None:
+        limits = Limits(checkpoint_events=1)
+        async with a_rig(said("a", 1.0, "b"), limits=limits) as rig:
+            ann = rig.viewer("ann")
+            await ann.join("lobby")
+            asked = await ann.ask("lobby", "talk")
+            await ann.until_text("lobby", "a")
+            rig.store.full_for = lambda batch: batch.checkpoint is not None or not batch.released
+            await ann.until_type("response.completed", asked["response_id"])
+            rig.store.full_for = None
+            before = rig.store.appended[-1]
+            await ann.ask("lobby", "thanks", respond="never")
+            assert (before.checkpoint, rig.store.appended[-1].checkpoint is None) == (None, False)
+
+    virtual_time.run(scenario())
+
+
 def test_a_room_that_the_store_refuses_delays_no_other() -> None:
     async def scenario() -> None:
         async with a_rig(said("a", 1.0, "b", 500.0)) as rig:

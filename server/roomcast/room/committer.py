@@ -285,7 +285,7 @@ class Committer:
         room, batch = plan.room, plan.batch
         checkpoint = None
         due = room.since_checkpoint + len(plan.records) >= self._rulebook.limits.checkpoint_events
-        if due or room.checkpoint_wanted:
+        if (due or room.checkpoint_wanted) and room.degraded_for is None:  # else an ending may lack the space for both
             checkpoint = batch.state.dump()
         kinds = {event["type"] for event in batch.events}
         return Append(
