@@ -57,3 +57,10 @@ async def test_a_checkpoint_that_fails_is_told_and_loses_nothing(
         await opened.writer.submit("behind it")
     assert [line["event"] for line in lines][:1] == ["wal_checkpoint_failed"]
     assert opened.nodes() == ["behind it"]
+
+
+async def test_a_log_that_cannot_be_looked_at_holds_nothing_up(opened: Opened) -> None:
+    opened.writer._wal = opened.path / "no folder" / "db-wal"  # pyright: ignore[reportPrivateUsage]  # needs no root
+    for number in range(writer.FEWEST_COMMITS + 2):
+        await opened.writer.submit(f"n{number:02}")
+    assert len(opened.nodes()) == writer.FEWEST_COMMITS + 2

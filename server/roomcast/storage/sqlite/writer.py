@@ -279,11 +279,12 @@ class Writer(Generic[Request, Result]):
 
     def _wal_is_large(self) -> bool:
         """Look at the file; a log that a reader holds up stays large, so not after each commit."""
-        return (
-            self._commits_unmoved >= FEWEST_COMMITS
-            and self._wal.exists()
-            and self._wal.stat().st_size >= CHECKPOINT_BYTES
-        )
+        if self._commits_unmoved < FEWEST_COMMITS:
+            return False
+        try:
+            return self._wal.stat().st_size >= CHECKPOINT_BYTES
+        except OSError:  # it is not there, or cannot be looked at: the count of commits makes a checkpoint due, too
+            return False
 
     def _empty_wal(self) -> None:
         try:
