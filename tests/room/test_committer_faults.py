@@ -165,3 +165,23 @@ def test_a_room_that_the_store_refuses_delays_no_other() -> None:
             await ann.until_text("here", "ab")
 
     virtual_time.run(scenario())
+
+
+def test_c4_an_answer_that_cannot_be_told_costs_no_other() -> None:
+    async def scenario() -> None:
+        async with a_rig() as rig:
+            ann = rig.viewer("ann")
+            await ann.join("lobby")
+
+            def broken(outcome: object) -> None:
+                raise RuntimeError("a fault of ours")
+
+            rig.store.gate = anyio.Event()
+            rig.room("lobby").submit(Recovered("drain"), broken)
+            asked = ann.send("message.create", "lobby", content="hello", respond="never")
+            await anyio.sleep(0.1)
+            rig.store.gate.set()
+            assert (await ann.reply_to(asked))["ok"]
+            assert await ann.ask("lobby", "still there?", respond="never")
+
+    virtual_time.run(scenario())

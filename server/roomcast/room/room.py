@@ -19,6 +19,7 @@ from typing import Protocol, TypeAlias
 
 import anyio
 import orjson
+import structlog
 
 from roomcast.core.errors import Refusal
 from roomcast.core.events import Cursor, JsonObject, Record, is_delta
@@ -34,6 +35,8 @@ Answer: TypeAlias = Callable[[bytes | Refusal], None]
 """Called once, in the step that settles the intent: the encoded result, or why not. Must not wait."""
 
 DELTA_OVERHEAD_BYTES = 64
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +92,12 @@ class Pending:
     digest: bytes = b""
 
     def answer(self, outcome: bytes | Refusal) -> None:
-        """Tell everybody who asked."""
+        """Tell everybody who asked. A fault of ours in telling one costs no other, and no round."""
         for answer in self.answers:
-            answer(outcome)
+            try:
+                answer(outcome)
+            except Exception:
+                log.exception("answer_failed", intent=type(self.intent).__name__)
 
 
 class Room:
