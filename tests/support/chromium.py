@@ -17,10 +17,12 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.async_api import Browser, ConsoleMessage, Page, Request, async_playwright
+from playwright.async_api import Browser, ConsoleMessage, Page, Request, async_playwright, expect
 
-__all__ = ["Troubles", "chromium", "open_page"]
+__all__ = ["PATIENCE_MS", "Troubles", "chromium", "open_page"]
 
+PATIENCE_MS = 60_000
+"""For anything that must happen at some time: a machine that others keep busy is several times slower."""
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 _ARGUMENTS = (
     "--no-sandbox",
@@ -31,6 +33,8 @@ _ARGUMENTS = (
     "--disable-component-update",
     "--disable-sync",
 )
+
+expect.set_options(timeout=PATIENCE_MS)
 
 
 @dataclass  # without slots: Playwright keeps something on the object whose method listens
@@ -100,7 +104,7 @@ async def open_page(
         is_mobile=phone,
         has_touch=phone,
     )
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(PATIENCE_MS)
     page = await context.new_page()
     page.on("console", troubles.hear)
     page.on("pageerror", lambda error: troubles.said.append(str(error)))

@@ -33,7 +33,7 @@ __all__ = [
 ]
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
-PATIENCE_S = 15.0
+PATIENCE_S = 60.0
 Heard: TypeAlias = dict[str, Any]
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 

@@ -20,10 +20,15 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from re import search
 
-__all__ = ["Server", "roomcast_server", "starting_server"]
+__all__ = ["ENDLESS", "Server", "roomcast_server", "starting_server"]
 
-READY_TIMEOUT_S = 30.0
+READY_TIMEOUT_S = 90.0
+GONE_S = 60.0
+"""Longest wait for a process to end: a machine that others keep busy is several times slower."""
 LOG = "server.log"
+ENDLESS = "!fault drip every_ms=20\ntell me a long story"
+"""Asks the demo for an answer that goes on until it is cancelled: it runs as long as a test needs it, however slow the
+machine is."""
 
 
 class Server:
@@ -60,7 +65,7 @@ class Server:
     def kill(self) -> None:
         """End it as a crash would; returns when it is gone."""
         self.process.kill()
-        self.process.wait(10)
+        self.process.wait(GONE_S)
 
     def terminate(self) -> None:
         """Ask it to drain; returns at once."""
@@ -75,10 +80,10 @@ class Server:
         if self.process.poll() is None:
             self.terminate()
             try:
-                self.process.wait(8)
+                self.process.wait(GONE_S)
             except subprocess.TimeoutExpired:
                 self.process.kill()
-                self.process.wait(10)
+                self.process.wait(GONE_S)
         return self.process.returncode
 
     def logged(self) -> str:
@@ -111,7 +116,11 @@ def starting_server(
 ) -> Generator[subprocess.Popen[str]]:
     """Start a server and do not wait until it is ready; it is killed at the end."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("ROOMCAST_", "OPENAI_"))}
-    fast = {"ROOMCAST_DEMO__FIRST_TOKEN_MS": "20", "ROOMCAST_SERVER__DRAIN_TIMEOUT_S": "1"}
+    fast = {
+        "ROOMCAST_DEMO__FIRST_TOKEN_MS": "20",
+        "ROOMCAST_DEMO__FAULTS": "true",
+        "ROOMCAST_SERVER__DRAIN_TIMEOUT_S": "1",
+    }
     data.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "roomcast", "serve", "--port", str(port), "--data", str(data), *arguments]
     with (data / LOG).open("a") as stderr:
@@ -128,7 +137,7 @@ def starting_server(
     finally:
         if process.poll() is None:
             process.kill()
-            process.wait(10)
+            process.wait(GONE_S)
         if process.stdout is not None:
             process.stdout.close()
 
@@ -144,6 +153,6 @@ def _first_line(process: subprocess.Popen[str], log: Path) -> str:
         watchdog.cancel()
     if not line:
         with suppress(subprocess.TimeoutExpired):
-            process.wait(10)  # its output ends a moment before itself
+            process.wait(GONE_S)  # its output ends a moment before itself
     assert line, f"the server did not start (status {process.poll()}): {log.read_text(errors='replace')[-4000:]}"
     return line.strip()

@@ -32,7 +32,7 @@ def assert_unharmed(server: Server) -> None:
 
 def metric(server: Server, name: str) -> float:
     """The value of a metric, named with its labels as the text format has it; 0 where there is none yet."""
-    with urlopen(f"{server.url}/metrics", timeout=15) as answer:
+    with urlopen(f"{server.url}/metrics", timeout=60) as answer:
         text: str = answer.read().decode()
     values = [line.rpartition(" ") for line in text.splitlines() if not line.startswith("#")]
     return next((float(value) for found, _, value in values if found == name), 0.0)

@@ -59,7 +59,7 @@ async def adapter_for(
     base_url: str, api: str = "responses", *, limits: Limits | None = None, key: str = "sk-canary"
 ) -> AsyncGenerator[Upstream]:
     """A real adapter with the real client, closed at the end."""
-    settings = replace(UpstreamSettings(), api=api, connect_timeout_s=2.0)  # type: ignore[arg-type]  # parametrised
+    settings = replace(UpstreamSettings(), api=api, connect_timeout_s=60.0)  # type: ignore[arg-type]  # parametrised
     upstream = build_upstream(
         settings,
         base_url=base_url,

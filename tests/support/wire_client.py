@@ -15,7 +15,10 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
-__all__ = ["Heard", "WireClient", "wire_client"]
+__all__ = ["PATIENCE_S", "Heard", "WireClient", "wire_client"]
+
+PATIENCE_S = 60.0
+"""For anything that must happen at some time: a machine that others keep busy is several times slower."""
 
 Heard = dict[str, Any]
 
@@ -51,7 +54,7 @@ class WireClient:
         self._news.set()
         self._news = anyio.Event()
 
-    async def until(self, wanted: Callable[[Heard], bool], timeout_s: float = 15) -> Heard:
+    async def until(self, wanted: Callable[[Heard], bool], timeout_s: float = PATIENCE_S) -> Heard:
         """The first thing heard that is wanted; waits for it."""
         looked = 0
         with anyio.fail_after(timeout_s):
@@ -63,13 +66,13 @@ class WireClient:
                 assert self.closed is None, f"closed {self.closed} before it was heard"
                 await self._news.wait()
 
-    async def until_type(self, kind: str, timeout_s: float = 15, **fields: Any) -> Heard:
+    async def until_type(self, kind: str, timeout_s: float = PATIENCE_S, **fields: Any) -> Heard:
         """The first event of this type whose fields are as given."""
         return await self.until(
             lambda got: got["type"] == kind and all(got.get(name) == value for name, value in fields.items()), timeout_s
         )
 
-    async def until_closed(self, timeout_s: float = 15) -> tuple[int | None, str | None]:
+    async def until_closed(self, timeout_s: float = PATIENCE_S) -> tuple[int | None, str | None]:
         """Wait for the end of the connection."""
         with anyio.fail_after(timeout_s):
             while self.closed is None:
@@ -101,7 +104,7 @@ class WireClient:
         result: Heard = reply["result"]
         return result
 
-    async def ending(self, response_id: str, timeout_s: float = 15) -> Heard:
+    async def ending(self, response_id: str, timeout_s: float = PATIENCE_S) -> Heard:
         """The terminal of a response."""
         return await self.until(lambda got: "digest" in got and got.get("response_id") == response_id, timeout_s)
 
@@ -130,6 +133,8 @@ async def wire_client(
         subprotocols=[Subprotocol("roomcast.v1")],
         compression=None,
         max_size=2**21,
+        open_timeout=PATIENCE_S,
+        ping_interval=None,  # whether the server is there is for the test to say
         additional_headers=extra,
         proxy=None,
     ) as connection:

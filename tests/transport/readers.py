@@ -15,7 +15,7 @@ from roomcast.core.events import JsonObject
 
 __all__ = ["PATIENCE_S", "EventReader", "RawSocket", "SseEvent", "coverage", "events_of", "text_of"]
 
-PATIENCE_S = 10.0
+PATIENCE_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
