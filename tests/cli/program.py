@@ -27,7 +27,7 @@ def environment(**more: str) -> Mapping[str, str]:
 
 async def roomcast(*arguments: str, said: str = "", **more: str) -> subprocess.CompletedProcess[str]:
     """Run it to its end, with `said` on its standard input."""
-    with anyio.fail_after(30):
+    with anyio.fail_after(90):
         done = await anyio.run_process(
             [sys.executable, "-m", "roomcast", *arguments], input=said.encode(), check=False, env=environment(**more)
         )
@@ -45,7 +45,7 @@ class Running:
 
     async def until(self, text: str) -> str:
         """Wait until `text` has been printed, and give all of it."""
-        with anyio.fail_after(30):
+        with anyio.fail_after(90):
             while text not in self.printed:
                 self.printed += await self._output.receive()
         return self.printed
@@ -60,7 +60,7 @@ class Running:
         return await self.status()
 
     async def status(self) -> int:
-        with anyio.fail_after(30):
+        with anyio.fail_after(90):
             return await self._process.wait()
 
 
@@ -86,7 +86,7 @@ class Terminal:
 
     async def until(self, text: str) -> str:
         """Wait until `text` is on the screen, and give everything that was written to it."""
-        with anyio.fail_after(30):
+        with anyio.fail_after(90):
             while text not in self.shown:
                 await anyio.wait_readable(self._descriptor)
                 self.shown += os.read(self._descriptor, 65_536).decode(errors="replace")
@@ -101,7 +101,7 @@ class Terminal:
         return await self.status()
 
     async def status(self) -> int:
-        with anyio.fail_after(30):
+        with anyio.fail_after(90):
             return await self._process.wait()
 
 

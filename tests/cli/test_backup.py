@@ -30,7 +30,7 @@ async def test_a_backup_of_a_running_server_can_be_restored_when_it_has_stopped(
         assert "is using it" in refused.stderr
         assert await rooms(server.url) == ["early", "late"]
         server.terminate()
-        server.process.wait(30)
+        server.process.wait(60)
     done = await roomcast("restore", str(copy), "--data", str(data))
     assert done.returncode == 0, done.stderr
     assert "what was there is in" in done.stdout

@@ -25,7 +25,7 @@ from roomcast.client.events import RoomEvent
 from roomcast.core.events import JsonObject
 
 QUICK = Backoff(base_s=0.01, cap_s=0.02, later_s=0.02)
-PROMPT_S = 10.0
+PROMPT_S = 60.0
 """Longest wait for something that should come at once; reaching it fails the test."""
 
 
@@ -195,10 +195,10 @@ async def scripted(*scripts: Script) -> AsyncGenerator[Scripted]:
         process_request=server.admit,
         subprotocols=["roomcast.v1"],  # type: ignore[list-item]  # a NewType of str
         compression=None,
-        close_timeout=1,
+        close_timeout=10,
     ) as listening:
         server.port = next(iter(listening.sockets)).getsockname()[1]
-        with anyio.fail_after(3 * PROMPT_S):
+        with anyio.fail_after(2 * PROMPT_S):
             yield server
     if server.failures:
         raise server.failures[0]

@@ -41,7 +41,7 @@ async def asking(outbox: Outbox, *texts: str) -> AsyncGenerator[Asking]:
         for text in texts:
             tasks.start_soon(asked.ask, text)
             await anyio.wait_all_tasks_blocked()
-        with anyio.fail_after(5):
+        with anyio.fail_after(60):
             yield asked
         tasks.cancel_scope.cancel()
 

@@ -112,6 +112,8 @@ async def test_a_join_that_is_not_answered_is_tried_on_another_connection(monkey
     monkeypatch.setattr("roomcast.client.session.JOIN_TIMEOUT_S", 0.05)
 
     async def mute(peer: Peer) -> None:
+        await peer.receive()
+        monkeypatch.setattr("roomcast.client.session.JOIN_TIMEOUT_S", 60.0)  # for the next connection
         await peer.gone()
 
     async def answers(peer: Peer) -> None:

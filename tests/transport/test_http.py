@@ -204,7 +204,7 @@ async def test_a_command_waits_for_its_commit_and_a_store_that_fails_is_told() -
 
 
 async def test_an_address_that_asks_too_fast_is_told_when_to_come_back() -> None:
-    limits = Limits(handshakes_per_address_per_s=0.5, handshakes_per_address_burst=2)
+    limits = Limits(handshakes_per_address_per_s=0.01, handshakes_per_address_burst=2)
     async with serving(limits=limits) as served:
         body = {"type": "message.create", "content": "x", "respond": "never"}
         codes = [(await post(served, "lobby", {**body, "id": f"c{n}"})).status_code for n in range(3)]

@@ -145,7 +145,7 @@ async def test_the_page_runs_in_a_browser_without_a_breach_of_its_policy(served:
     page.on("console", lambda message: troubles.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: troubles.append(str(error)))
     await page.goto(f"http://{served.host}/r/lobby")
-    await page.wait_for_selector("textarea", timeout=10_000)
+    await page.wait_for_selector("textarea", timeout=60_000)
     assert troubles == []
     assert await attempt(page, "document.body.innerHTML = '<b>x</b>'") == "TypeError"
     assert await attempt(page, "trustedTypes.createPolicy('any', {createHTML: (text) => text})") == "TypeError"

