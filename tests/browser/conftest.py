@@ -58,11 +58,11 @@ class Visitor:
 
     async def until(self, status: str) -> None:
         """Wait until the newest answer has this status."""
-        await expect(self.answer).to_have_attribute("data-status", status, timeout=15_000)
+        await expect(self.answer).to_have_attribute("data-status", status)
 
     async def until_live(self) -> None:
         """Wait until the connection is live."""
-        await expect(self.page.locator(".pill")).to_have_attribute("data-state", "live", timeout=20_000)
+        await expect(self.page.locator(".pill")).to_have_attribute("data-state", "live")
 
 
 class Enter(Protocol):

@@ -38,7 +38,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Generator[Server]:
 async def run(name: str, *arguments: str) -> str:
     """Run an example to its end and give what it printed."""
     command = [sys.executable] if name.endswith(".py") else ["sh"]
-    with anyio.fail_after(30):
+    with anyio.fail_after(120):
         done = await anyio.run_process(
             [*command, str(EXAMPLES / name), *arguments], env=environment(), check=False, stderr=subprocess.STDOUT
         )
@@ -56,13 +56,15 @@ def test_the_read_me_names_every_example() -> None:
     assert [path.name for path in PROGRAMS if f"]({path.name})" not in text] == []
 
 
-async def test_ask_cancel_resume_misses_nothing_and_stops_the_answer(server: Server) -> None:
-    lines = (await run("ask_cancel_resume.py", "story", server.url)).splitlines()
-    assert lines[0].startswith("left after ")
-    assert lines[1].startswith("came back, and got the ")
-    assert lines[2] == "cancelling, then cancelled: enough"
-    async with connect(server.url, "story") as room:
-        assert lines[3].removesuffix(" …") in text_of(room).replace("\n", " ")
+async def test_ask_cancel_resume_misses_nothing_and_stops_the_answer(tmp_path: Path) -> None:
+    unhurried = {"ROOMCAST_DEMO__TOKENS_PER_SECOND": "15"}  # the answer is not over before it is cancelled
+    with roomcast_server(tmp_path, environ=unhurried) as server:
+        lines = (await run("ask_cancel_resume.py", "story", server.url)).splitlines()
+        assert lines[0].startswith("left after ")
+        assert lines[1].startswith("came back, and got the ")
+        assert lines[2] == "cancelling, then cancelled: enough"
+        async with connect(server.url, "story") as room:
+            assert lines[3].removesuffix(" …") in text_of(room).replace("\n", " ")
 
 
 def text_of(room: Room) -> str:
@@ -77,7 +79,7 @@ async def test_the_viewer_shows_what_is_said_and_the_answer_whole(server: Server
     async with await anyio.open_process(command, env=environment(), stderr=subprocess.STDOUT) as viewer:
         assert viewer.stdout is not None
         shown = b""
-        with anyio.fail_after(30):
+        with anyio.fail_after(120):
             while b"-- 1 here" not in shown:
                 shown += await viewer.stdout.receive()
             async with connect(server.url, "watched", name="Ada") as room:
@@ -104,7 +106,7 @@ async def test_curl_reads_the_answer_to_its_own_prompt(server: Server) -> None:
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="no curl is installed")
 async def test_curl_says_why_a_prompt_was_refused(server: Server) -> None:
-    with anyio.fail_after(30):
+    with anyio.fail_after(120):
         done = await anyio.run_process(
             ["sh", str(EXAMPLES / "curl_sse.sh"), "hello", "no%20room", server.url], env=environment(), check=False
         )
@@ -134,7 +136,7 @@ def served(folder: Path) -> Generator[str]:
 @pytest.mark.browser
 async def test_the_page_in_one_file_shows_a_room_stops_an_answer_and_resumes(tmp_path: Path) -> None:
     with served(EXAMPLES) as site:
-        environ = {**QUICK, "ROOMCAST_DEMO__TOKENS_PER_SECOND": "40", "ROOMCAST_SERVER__ALLOWED_ORIGINS": site}
+        environ = {**QUICK, "ROOMCAST_DEMO__TOKENS_PER_SECOND": "10", "ROOMCAST_SERVER__ALLOWED_ORIGINS": site}
         async with chromium() as browser:
             with roomcast_server(tmp_path, environ=environ) as first:
                 address = f"{site}/browser_chat.html?server={first.ws_url.removesuffix('/v1/ws')}"
@@ -152,7 +154,7 @@ async def test_the_page_in_one_file_shows_a_room_stops_an_answer_and_resumes(tmp
                 first.kill()
                 await expect(page.locator("#status")).to_have_text("reconnecting")
             with roomcast_server(tmp_path, environ=environ, port=first.port) as second:
-                await expect(page.locator("#status")).to_have_text("live", timeout=30_000)
+                await expect(page.locator("#status")).to_have_text("live")
                 assert await answer.text_content() == stopped
                 async with connect(second.url, name="Bob") as room:
                     assert text_of(room) == stopped

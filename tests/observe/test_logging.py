@@ -279,7 +279,7 @@ def test_neither_key_nor_prompt_shows_at_debug_level_whatever_goes_wrong() -> No
             env={**os.environ, "OPENAI_API_KEY": CANARY, "OPENAI_LOG": "debug"},
             cwd=Path(__file__).parents[2] / "server",
             capture_output=True,
-            timeout=30,
+            timeout=120,
             check=False,
         )
         server.shutdown()

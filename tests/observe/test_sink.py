@@ -8,7 +8,7 @@ import pytest
 
 from roomcast.observe.sink import LineSink
 
-FAR_S = 10.0
+FAR_S = 60.0
 
 
 def dropped(count: int) -> bytes:
@@ -64,7 +64,7 @@ def test_a_reader_that_stalls_delays_nobody_and_the_loss_is_told(blocking: bool)
     for _ in range(5_000):
         sink.write(line)
     sink.flush()
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 30
     kept = told = 0
     with os.fdopen(reader, "rb") as lines:  # reading lets the thread go on
         while kept + told < 5_000:
@@ -93,7 +93,7 @@ def test_closing_does_not_wait_for_ever() -> None:
     sink.write(b"x" * 500_000)
     started = time.monotonic()
     sink.close(0.05)
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 30
     os.close(reader)  # lets the thread go
     sink.close(FAR_S)
     os.close(writer)

@@ -32,7 +32,7 @@ class Caller:
 
     async def hear(self, wanted: str) -> JsonObject:
         """Wait for the next command, which must be of this type."""
-        with anyio.fail_after(10):
+        with anyio.fail_after(60):
             command: JsonObject = json.loads(await self._socket.recv())
         assert command["type"] == wanted, command
         return command
@@ -79,7 +79,7 @@ class ScriptedServer:
         self._callers = callers
         self.url = ""
 
-    async def caller(self, *, within_s: float = 10) -> Caller:
+    async def caller(self, *, within_s: float = 60) -> Caller:
         """Wait for the next connection."""
         with anyio.fail_after(within_s):
             return await self._callers.receive()
@@ -105,7 +105,7 @@ async def scripted_server() -> AsyncGenerator[ScriptedServer]:
     server = ScriptedServer(receiver)
     with sender, receiver:
         async with serve(
-            arrived, "127.0.0.1", 0, subprotocols=[Subprotocol("roomcast.v1")], close_timeout=1
+            arrived, "127.0.0.1", 0, subprotocols=[Subprotocol("roomcast.v1")], close_timeout=10
         ) as serving:
             server.url = f"ws://127.0.0.1:{next(iter(serving.sockets)).getsockname()[1]}/v1/ws"
             yield server

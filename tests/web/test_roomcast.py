@@ -44,7 +44,7 @@ async def heard(page: Page, name: str, count: int) -> Any:
     """Wait until `count` things of a kind were heard; gives all of them."""
     await page.evaluate(
         """async ([name, count]) => {
-          const until = performance.now() + 10_000;
+          const until = performance.now() + 60_000;
           while (heard[name].length < count && performance.now() < until) {
             await new Promise((next) => setTimeout(next, 5));
           }
@@ -234,7 +234,7 @@ async def test_a_server_that_drains_is_given_its_time(page: Page, server: Script
     await heard(page, "signals", 1)
     await caller.close(1012)
     await heard(page, "states", 2)
-    assert await page.evaluate("() => room.status.retryAt - Date.now()") > 55_000
+    assert await page.evaluate("() => room.status.retryAt - Date.now()") > 30_000
 
 
 async def test_waiting_times_are_spread_and_bounded(page: Page) -> None:

@@ -129,7 +129,7 @@ async def test_what_ends_something_is_written_on_a_full_disk_and_the_rest_when_t
         await store.append([a_start("lobby"), a_batch("other", events=2)])
         filler = fill(disk, but_bytes=but_bytes)
         on = 2
-        with anyio.fail_after(10):
+        with anyio.fail_after(60):
             while await appended(store, on):
                 on += 1
         assert await store.read("other", 0, 1_000) == Events([a_record(seq) for seq in range(1, on + 1)])
@@ -138,7 +138,7 @@ async def test_what_ends_something_is_written_on_a_full_disk_and_the_rest_when_t
         assert await store.head("lobby") == Head("lobby", EPOCH, 2, 0)
         assert list(await store.held()) == []
         filler.unlink()
-        with anyio.fail_after(10):
+        with anyio.fail_after(60):
             while not (await appended(store, on) and ballast_path(path).exists()):
                 head = await store.head("other")
                 on = head.seq if head else 0
