@@ -26,6 +26,7 @@ typedef struct {
     _Atomic int64_t delay_us;
     _Atomic int64_t begun;
     _Atomic int64_t failed;
+    _Atomic int64_t passed; /* the delay, if there was one */
 } fault;
 
 enum site { READS, WRITES, SYNCS, SITES };
@@ -81,9 +82,9 @@ static int strikes(enum site site, int file)
         return 0;
     fault *which = &control->sites[site];
     which->begun++;
-    int64_t delay_us = which->delay_us;
-    if (delay_us > 0)
-        usleep((useconds_t)delay_us);
+    for (int64_t waited_us = 0; waited_us < which->delay_us; waited_us += 10000) /* less of it ends it sooner */
+        usleep(10000);
+    which->passed++;
     int64_t error = which->error, times = which->times;
     if (error == 0 || times == 0)
         return 0;

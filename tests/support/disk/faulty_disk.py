@@ -28,8 +28,8 @@ import pytest
 __all__ = ["FaultyDisk", "Site", "compiled", "faulty_disk_at"]
 
 SOURCE: Final = Path(__file__).with_name("faulty_disk.c")
-FIELDS: Final = 5
-"""Numbers of one site: error, times, delay_us, begun, failed."""
+FIELDS: Final = 6
+"""Numbers of one site: error, times, delay_us, begun, failed, passed."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Site:
         self._page[self._at + 1] = 0
 
     def delay(self, delay_ms: int) -> None:
-        """Take so long from now on."""
+        """Take so long from now on, also what is under way."""
         self._page[self._at + 2] = delay_ms * 1000
 
     @property
@@ -57,7 +57,7 @@ class Site:
         """Calls so far, counted as they begin."""
         return int(self._page[self._at + 3])
 
-    def until_begun(self, number: int, timeout_s: float = 30) -> None:
+    def until_begun(self, number: int, timeout_s: float = 60) -> None:
         """Wait until so many have begun since the server started."""
         deadline = time.monotonic() + timeout_s
         while self.begun < number:
@@ -68,6 +68,11 @@ class Site:
     def failed(self) -> int:
         """Those of them that failed."""
         return int(self._page[self._at + 4])
+
+    @property
+    def waiting(self) -> int:
+        """Those that wait for their delay to be over, or were killed while they did."""
+        return self.begun - int(self._page[self._at + 5])
 
 
 class FaultyDisk:
