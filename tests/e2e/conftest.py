@@ -20,9 +20,9 @@ from tests.support.wire_client import WireClient, wire_client
 KEY = "sk-canary-key-0123456789abcdef"
 WORDS = "canary words of the vendor"
 HASTY = {
-    "ROOMCAST_UPSTREAM__FIRST_OUTPUT_TIMEOUT_S": "2.5",
-    "ROOMCAST_UPSTREAM__IDLE_TIMEOUT_S": "2.5",
-    "ROOMCAST_UPSTREAM__TOTAL_TIMEOUT_S": "5",
+    "ROOMCAST_UPSTREAM__FIRST_OUTPUT_TIMEOUT_S": "4",
+    "ROOMCAST_UPSTREAM__IDLE_TIMEOUT_S": "4",
+    "ROOMCAST_UPSTREAM__TOTAL_TIMEOUT_S": "8",
 }
 """For what is about time. All else keeps the defaults: a busy machine must not turn its faults into silence."""
 

@@ -11,8 +11,11 @@ from tests.support.hostile_upstream import Chunk, Script, stream
 from tests.support.model_streams import text_stream
 from tests.support.wire_client import Heard, WireClient
 
-__all__ = ["Make", "deltas", "opening", "outcome", "said", "verdict"]
+__all__ = ["HUNG_UP_MS", "Make", "deltas", "opening", "outcome", "said", "verdict"]
 
+HUNG_UP_MS = 1_000 + 5_000
+"""How soon the model service is hung up on. The promise is 1,000, and test_reconnects.py holds most of many cancels to
+it; a machine that stalls for some seconds may do so in the middle of any one of them."""
 Make: TypeAlias = Callable[[str], Script]
 """Makes the script for one of the APIs."""
 

@@ -10,14 +10,16 @@ from pathlib import Path
 import pytest
 
 from tests.support.raw_peer import RawPeer
-from tests.support.server import Server, roomcast_server
+from tests.support.server import ENDLESS, Server, roomcast_server
 from tests.support.unharmed import assert_unharmed, log_lines
 
-SLOW = {"ROOMCAST_DEMO__TOKENS_PER_SECOND": "20"}
+LENIENT = {"ROOMCAST_LIMITS__WRITE_DEADLINE_S": "300"}
+"""With whoever does not read, but not in a drain."""
 QUICK = {"ROOMCAST_DEMO__TOKENS_PER_SECOND": "200"}
-PATIENT = {**SLOW, "ROOMCAST_SERVER__DRAIN_TIMEOUT_S": "60"}
+PATIENT = {"ROOMCAST_SERVER__DRAIN_TIMEOUT_S": "120"}
 SHORT_DRAIN_S = 1  # as roomcast_server sets it
-GONE_S = 5
+GONE_S = 30
+"""The promise is 5; a busy machine is several times slower, and what does not keep it takes a minute or more."""
 
 
 def ended_within(server: Server, seconds: float, since: float) -> int:
@@ -35,7 +37,7 @@ def joined(stack: ExitStack, server: Server, member: str, *, receive_buffer_byte
 
 
 def test_L1_peers_that_do_not_read_hold_up_no_drain(tmp_path: Path) -> None:
-    with roomcast_server(tmp_path, environ=SLOW) as server, ExitStack() as stack:
+    with roomcast_server(tmp_path, environ=LENIENT) as server, ExitStack() as stack:
         ann = joined(stack, server, "ann")
         for number in range(5):
             joined(stack, server, f"stalled-{number}", receive_buffer_bytes=4_096)
@@ -48,7 +50,7 @@ def test_L1_peers_that_do_not_read_hold_up_no_drain(tmp_path: Path) -> None:
         silent = stack.enter_context(RawPeer.upgraded(server.port, member="silent"))
         for _ in range(20):
             assert ann.reply("message.create", room="lobby", content="x" * 20_000, respond="never")["ok"]
-        ann.reply("message.create", room="lobby", content="long: a story")
+        ann.reply("message.create", room="lobby", content=ENDLESS)
         ann.until_type("response.output_text.delta")
         since = time.monotonic()
         server.terminate()
@@ -61,9 +63,9 @@ def test_L1_peers_that_do_not_read_hold_up_no_drain(tmp_path: Path) -> None:
 
 
 def test_an_answer_that_ends_in_time_is_completed_and_nobody_waits_longer(tmp_path: Path) -> None:
-    with roomcast_server(tmp_path, environ={**PATIENT, **QUICK}) as server, ExitStack() as stack:
+    with roomcast_server(tmp_path, environ=PATIENT) as server, ExitStack() as stack:
         ann = joined(stack, server, "ann")
-        ann.reply("message.create", room="lobby", content="a short answer, please")
+        ann.reply("message.create", room="lobby", content="!fault drip every_ms=20 count=400\nsome seconds of it")
         ann.until_type("response.output_text.delta")
         server.terminate()
         ann.until_type("server.draining")
@@ -79,7 +81,7 @@ def test_an_answer_that_ends_in_time_is_completed_and_nobody_waits_longer(tmp_pa
 def test_who_comes_during_a_drain_is_told_so_and_sees_the_end(tmp_path: Path) -> None:
     with roomcast_server(tmp_path, environ=PATIENT) as server, ExitStack() as stack:
         ann = joined(stack, server, "ann")
-        ann.reply("message.create", room="lobby", content="long: a story")
+        ann.reply("message.create", room="lobby", content=ENDLESS)
         ann.until_type("response.output_text.delta")
         server.terminate()
         ann.until_type("server.draining")
@@ -104,7 +106,7 @@ def test_L2_a_second_signal_means_now(tmp_path: Path, second: signal.Signals) ->
     with roomcast_server(tmp_path, environ=PATIENT) as server, ExitStack() as stack:
         ann = joined(stack, server, "ann")
         joined(stack, server, "stalled", receive_buffer_bytes=4_096)
-        ann.reply("message.create", room="lobby", content="long: a story")
+        ann.reply("message.create", room="lobby", content=ENDLESS)
         ann.until_type("response.output_text.delta")
         server.terminate()
         ann.until_type("server.draining")
@@ -127,16 +129,16 @@ def test_L2_the_other_signals_stop_an_idle_server_at_once(tmp_path: Path, number
 
 
 def test_what_waited_is_started_by_the_next_server(tmp_path: Path) -> None:
-    with roomcast_server(tmp_path, environ=SLOW) as server, ExitStack() as stack:
+    with roomcast_server(tmp_path) as server, ExitStack() as stack:
         ann = joined(stack, server, "ann")
-        running = ann.reply("message.create", room="lobby", content="long: a story")["result"]["response_id"]
+        running = ann.reply("message.create", room="lobby", content=ENDLESS)["result"]["response_id"]
         waiting = ann.reply("message.create", room="lobby", content="a short answer, please")["result"]["response_id"]
         epoch = ann.reply("room.join", room="lobby")["result"]["epoch"]
         server.terminate()
         assert ann.until_type("response.interrupted")["response_id"] == running
         last = ann.heard[-1]["seq"]
         assert ann.goodbye() == 1012
-        assert server.wait(10) == 0
+        assert server.wait(60) == 0
     with roomcast_server(tmp_path, environ=QUICK) as server, RawPeer.upgraded(server.port, member="ann") as ann:
         back = ann.reply("room.join", room="lobby", after={"epoch": epoch, "seq": last})["result"]
         assert back["resumed"], "a clean stop loses nothing"

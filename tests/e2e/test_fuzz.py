@@ -129,7 +129,7 @@ def answers(peer: RawPeer, expected: int) -> Counter[str]:
     return codes
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_I9_each_mutation_is_answered_exactly_once_and_none_crashes_the_server(server: Server) -> None:
     chance = random.Random(SEED)
     numbers = count()

@@ -16,7 +16,7 @@ from tests.support.wire_client import wire_client
 
 pytestmark = pytest.mark.anyio
 
-QUICK = {"ROOMCAST_LIMITS__PING_INTERVAL_S": "1", "ROOMCAST_LIMITS__PING_TIMEOUT_S": "1"}
+QUICK = {"ROOMCAST_LIMITS__PING_INTERVAL_S": "1", "ROOMCAST_LIMITS__PING_TIMEOUT_S": "6"}
 
 
 async def test_a_peer_that_never_answers_is_dropped_and_one_that_does_is_kept(tmp_path: Path) -> None:
@@ -35,10 +35,10 @@ async def test_a_peer_that_never_answers_is_dropped_and_one_that_does_is_kept(tm
 
 async def _listen_until_dropped(stream: anyio.abc.ByteStream, mute: ClientProtocol) -> int:
     """Read on without ever answering; returns how many pings came before the end."""
-    pings, greeted, deadline = 0, False, time.monotonic() + 15
+    pings, greeted, deadline = 0, False, time.monotonic() + 60
     while time.monotonic() < deadline:
         try:
-            with anyio.fail_after(15):
+            with anyio.fail_after(60):
                 data = await stream.receive()
         except (anyio.EndOfStream, anyio.BrokenResourceError):
             return pings

@@ -227,7 +227,7 @@ def until_nothing_is_left(server: Server, descriptors_before: int = 0, tasks_bef
         time.sleep(0.25)
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 async def test_R6_what_came_and_went_leaves_no_task_no_descriptor_no_room_and_no_memory(tmp_path: Path) -> None:
     """The model hangs up after each answer: a connection kept for the next one is no leak, but looks like one."""
     async with HostileUpstream() as upstream:

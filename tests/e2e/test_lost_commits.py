@@ -17,11 +17,11 @@ import pytest
 from tests.support.auditor import DISCONNECTED, audit_viewer
 from tests.support.reference import Json, audit_log
 from tests.support.returning_viewer import ReturningViewer
-from tests.support.server import Server, roomcast_server
+from tests.support.server import ENDLESS, Server, roomcast_server
 from tests.support.unharmed import log_lines
 from tests.support.visitor import stored
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(600)]
 
 PACE = {"ROOMCAST_DEMO__TOKENS_PER_SECOND": "100", "ROOMCAST_DEMO__FIRST_TOKEN_MS": "5"}
 DATABASE, WAL, SHM = "roomcast.db", "roomcast.db-wal", "roomcast.db-shm"
@@ -42,7 +42,7 @@ class Pair:
     async def hear_some(self, server: Server) -> str:
         """Ask, and wait until everybody has heard some of the answer; returns the response's id."""
         self.send_to(server)
-        response_id = await self.viewers[0].ask("tell me a long story")
+        response_id = await self.viewers[0].ask(ENDLESS)
         for viewer in self.viewers:
             for _ in range(5):
                 await viewer.until_heard("response.output_text.delta")

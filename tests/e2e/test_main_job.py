@@ -8,17 +8,20 @@ from pathlib import Path
 import anyio
 import pytest
 
-from tests.support.server import roomcast_server
+from tests.e2e.outcomes import HUNG_UP_MS
+from tests.support.server import ENDLESS, roomcast_server
 from tests.support.wire_client import Heard, WireClient, wire_client
 
 pytestmark = pytest.mark.anyio
 
 FAST = {"ROOMCAST_DEMO__TOKENS_PER_SECOND": "400"}
 SLOW = {"ROOMCAST_DEMO__TOKENS_PER_SECOND": "40"}
+DRAINING = {"ROOMCAST_SERVER__DRAIN_TIMEOUT_S": "6"}
+"""Long enough to be told in it that it drains, also on a busy machine."""
 
 
 async def test_two_viewers_see_one_stream_and_a_late_one_misses_nothing(tmp_path: Path) -> None:
-    with roomcast_server(tmp_path, environ=FAST) as server:
+    with roomcast_server(tmp_path, environ=SLOW) as server:
         async with anyio.create_task_group() as tasks:
             async with (
                 wire_client(server.ws_url, tasks, member="ann") as ann,
@@ -59,15 +62,15 @@ async def test_any_member_can_cancel_and_all_hear_the_same_ending(tmp_path: Path
             ):
                 await ann.join("lobby")
                 await bob.join("lobby")
-                asked = await ann.ask("lobby", "long: tell me a story")
+                asked = await ann.ask("lobby", ENDLESS)
                 await bob.until_type("response.output_text.delta")
                 stopped = await bob.command("response.cancel", room="lobby", reason="enough")
                 assert stopped["result"]["status"] == "cancelling"
-                done = await ann.ending(asked["response_id"], timeout_s=2)
+                done = await ann.ending(asked["response_id"], timeout_s=60)
                 assert done == await bob.ending(asked["response_id"])
                 assert done["type"] == "response.cancelled"
                 assert done["receipt"]["by"] == {"id": "bob", "name": "Bob"}
-                assert done["receipt"]["upstream_closed_ms"] <= 1_000
+                assert done["receipt"]["upstream_closed_ms"] <= HUNG_UP_MS
                 kinds = [got["type"] for got in ann.events("lobby")]
                 assert kinds[kinds.index("response.cancelling") :] == ["response.cancelling", "response.cancelled"]
                 again = await ann.ask("lobby", "short one please")
@@ -80,7 +83,7 @@ async def _until_killed(tmp_path: Path) -> tuple[WireClient, Heard, Heard, Heard
     with roomcast_server(tmp_path, environ=SLOW) as server:
         async with anyio.create_task_group() as tasks, wire_client(server.ws_url, tasks, member="ann") as ann:
             joined = await ann.join("lobby")
-            asked = await ann.ask("lobby", "long: tell me a story")
+            asked = await ann.ask("lobby", ENDLESS)
             waiting = await ann.ask("lobby", "short one please")
             assert waiting["status"] == "queued"
             await ann.until(lambda _: len(ann.text(asked["response_id"])) > 100)
@@ -119,11 +122,11 @@ async def test_kill_9_loses_nothing_that_anybody_saw(tmp_path: Path) -> None:
 
 
 async def test_a_drain_says_goodbye_and_ends_with_status_0(tmp_path: Path) -> None:
-    with roomcast_server(tmp_path, environ=SLOW) as server:
+    with roomcast_server(tmp_path, environ=DRAINING) as server:
         async with anyio.create_task_group() as tasks:
             async with wire_client(server.ws_url, tasks, member="ann") as ann:
                 await ann.join("lobby")
-                asked = await ann.ask("lobby", "long: tell me a story")
+                asked = await ann.ask("lobby", ENDLESS)
                 await ann.until_type("response.output_text.delta")
                 server.terminate()
                 notice = await ann.until_type("server.draining")
@@ -134,7 +137,7 @@ async def test_a_drain_says_goodbye_and_ends_with_status_0(tmp_path: Path) -> No
                 assert (ended["type"], ended["cause"]) == ("response.interrupted", "drain")
                 assert (await ann.until_closed())[0] == 1012
             tasks.cancel_scope.cancel()
-        assert server.wait(8) == 0
+        assert server.wait(60) == 0
 
 
 async def test_a_second_server_on_the_same_folder_is_refused_in_one_clear_line(tmp_path: Path) -> None:

@@ -27,13 +27,25 @@ SEED = 20_261_122
 ROOM = "arena"
 RETRY_AFTER_S = 1.0
 """What a draining server asks its viewers to wait."""
+LIVELY, CALM = (f"!fault drip every_ms={every_ms}\ntell me a long story" for every_ms in (40, 100))
+"""Answers that go on until they are cancelled or interrupted, for some viewers and for many."""
+UNHURRIED = dict.fromkeys(
+    (
+        "ROOMCAST_LIMITS__HANDSHAKE_TIMEOUT_S",
+        "ROOMCAST_LIMITS__FIRST_COMMAND_TIMEOUT_S",
+        "ROOMCAST_LIMITS__WRITE_DEADLINE_S",
+        "ROOMCAST_LIMITS__PING_TIMEOUT_S",
+    ),
+    "60",
+) | {"ROOMCAST_LIMITS__CLOSE_TIMEOUT_S": "20"}
+"""All viewers are in one process, which a busy machine keeps waiting: nobody is to be sent away for that."""
 CLOCK_S = 0.01
 """How far two readings of the loop's clock may be beside the time between them."""
 
 
-def assert_stopped_well(serving: Serving) -> None:
+async def assert_stopped_well(serving: Serving) -> None:
     """It stops, and nothing that any of its servers logged is a fault."""
-    assert serving.stop() == 0
+    assert await anyio.to_thread.run_sync(serving.stop) == 0
     bad = [line for line in log_lines(serving.server) if line["level"] == "error" or "exception" in line]
     assert bad == []
 
@@ -84,16 +96,14 @@ class Follower:
             await self._news.wait()
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 async def test_L3_ten_rounds_of_restart_under_200_viewers_lose_nothing(tmp_path: Path) -> None:
     frames, chance = dict[bytes, bytes](), random.Random(SEED)
     raw = [Visitor(0, ROOM, f"raw-{number}", frames=frames) for number in range(RAW)]
     clients = [Follower(f"client-{number}") for number in range(CLIENTS)]
     head = 0
     with ExitStack() as stack:
-        serving = Serving(
-            stack, tmp_path, ROOMCAST_DEMO__TOKENS_PER_SECOND="40", ROOMCAST_SERVER__DRAIN_TIMEOUT_S="0.2"
-        )
+        serving = Serving(stack, tmp_path, ROOMCAST_SERVER__DRAIN_TIMEOUT_S="0.2", **UNHURRIED)
         async with anyio.create_task_group() as viewers:
             for visitor in raw:
                 visitor.port = serving.port
@@ -101,11 +111,11 @@ async def test_L3_ten_rounds_of_restart_under_200_viewers_lose_nothing(tmp_path:
             for client in clients:
                 viewers.start_soon(client.follow, serving.server.url)
                 await client.joined.wait()
-            await asks(serving.server.ws_url, "count to 500")
+            await asks(serving.server.ws_url, LIVELY)
             for _ in range(ROUNDS):
                 for visitor in raw:
                     await visitor.until_here()
-                await asks(serving.server.ws_url, "count to 500")  # waits, and is what runs behind the restart
+                await asks(serving.server.ws_url, LIVELY)  # waits, and is what runs behind the restart
                 await anyio.sleep(chance.random() * 0.4)
                 assert await serving.restart() == 0
             head = await stops(serving.server.ws_url)
@@ -114,7 +124,7 @@ async def test_L3_ten_rounds_of_restart_under_200_viewers_lose_nothing(tmp_path:
             for client in clients:
                 await client.until_seq(head)
             viewers.cancel_scope.cancel()
-        assert_stopped_well(serving)
+        await assert_stopped_well(serving)
     log = await stored(tmp_path, ROOM)
     assert audit_log(log, at_rest=True) == []
     assert [event["cause"] for event in log if event["type"] == "response.interrupted"] == ["drain"] * ROUNDS
@@ -173,7 +183,7 @@ def many_descriptors() -> Generator[None]:
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.usefixtures("many_descriptors")
 async def test_N10_a_herd_of_1000_comes_back_whole_and_costs_little_more_than_what_it_missed(tmp_path: Path) -> None:
     """A second answer waits when the server stops; it runs while the herd comes back, and is what they miss.
@@ -188,15 +198,15 @@ async def test_N10_a_herd_of_1000_comes_back_whole_and_costs_little_more_than_wh
     frames = dict[bytes, bytes]()
     herd = [Visitor(0, ROOM, f"viewer-{number}", frames=frames) for number in range(HERD)]
     with ExitStack() as stack:
-        serving = Serving(stack, tmp_path, ROOMCAST_DEMO__TOKENS_PER_SECOND="20")
+        serving = Serving(stack, tmp_path, **UNHURRIED)
         async with anyio.create_task_group() as viewers:
             for visitor in herd:
                 visitor.port = serving.port
                 viewers.start_soon(visitor.follow)
             for visitor in herd:
                 await visitor.until_here()
-            await asks(serving.server.ws_url, "count to 500")
-            await asks(serving.server.ws_url, "count to 500")
+            await asks(serving.server.ws_url, CALM)
+            await asks(serving.server.ws_url, CALM)
             await herd[0].until_type("response.output_text.delta", times=20)
             assert await serving.restart() == 0
             for visitor in herd:
@@ -206,7 +216,7 @@ async def test_N10_a_herd_of_1000_comes_back_whole_and_costs_little_more_than_wh
             for visitor in herd:
                 await visitor.until_seq(head)
             viewers.cancel_scope.cancel()
-        assert_stopped_well(serving)
+        await assert_stopped_well(serving)
     log = await stored(tmp_path, ROOM)
     assert audit_log(log, at_rest=True) == []
     assert audit(herd, log, complete=True) == []

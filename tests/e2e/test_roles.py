@@ -2,34 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.raw_peer import RawPeer, upgrade_head
-from tests.support.server import Server, roomcast_server
+from tests.support.server import ENDLESS, Server, roomcast_server
 from tests.support.unharmed import log_lines
 
 TOKENS = {role: f"canary-token-of-the-{role}" for role in ("viewer", "speaker", "moderator", "owner")}
-HASTY = {"ROOMCAST_LIMITS__FIRST_COMMAND_TIMEOUT_S": "1", "ROOMCAST_DEMO__TOKENS_PER_SECOND": "60"}
+HASTY = {"ROOMCAST_LIMITS__FIRST_COMMAND_TIMEOUT_S": "4"}
+PATIENT = {"ROOMCAST_LIMITS__FIRST_COMMAND_TIMEOUT_S": "60", "ROOMCAST_DEMO__TOKENS_PER_SECOND": "60"}
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Generator[Server]:
-    folder: Path = tmp_path_factory.mktemp("roles")
+@contextmanager
+def asking_for_tokens(folder: Path, environ: Mapping[str, str]) -> Generator[Server]:
+    """A server that knows four tokens, and tells none of them."""
     config = folder / "roomcast.toml"
     tables = ['[auth]\nmode = "token"\n']
     for role, token in TOKENS.items():
         tables.append(f'[[auth.tokens]]\ntoken = "{token}"\nmember = "{role}"\nname = "The {role}"\nrole = "{role}"\n')
     config.write_text("\n".join(tables))
     config.chmod(0o600)
-    with roomcast_server(folder / "data", "--config", str(config), environ=HASTY) as server:
+    with roomcast_server(folder / "data", "--config", str(config), environ=environ) as server:
         yield server
         bad = [line for line in log_lines(server) if line["level"] in {"error", "critical"} or "exception" in line]
         assert bad == []
         assert not any(token in server.log.read_text() for token in TOKENS.values()), "a token is in the log"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Generator[Server]:
+    with asking_for_tokens(tmp_path_factory.mktemp("roles"), PATIENT) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def hasty(tmp_path_factory: pytest.TempPathFactory) -> Generator[Server]:
+    """One that does not wait for long."""
+    with asking_for_tokens(tmp_path_factory.mktemp("hasty"), HASTY) as server:
+        yield server
 
 
 def connected(server: Server, role: str) -> RawPeer:
@@ -79,7 +94,7 @@ def test_A7_a_viewer_watches_and_neither_asks_nor_cancels(server: Server) -> Non
 def test_A7_a_withdrawal_is_ones_own_or_a_moderators(server: Server) -> None:
     with connected(server, "speaker") as speaker, connected(server, "moderator") as moderator:
         speaker.reply("room.join", room="line")
-        moderator.reply("message.create", room="line", content="long: a story")
+        moderator.reply("message.create", room="line", content=ENDLESS)
         waiting = moderator.reply("message.create", room="line", content="x")["result"]["response_id"]
         own = speaker.reply("message.create", room="line", content="x")["result"]["response_id"]
         refused = speaker.reply("response.cancel", room="line", response_id=waiting)
@@ -117,16 +132,16 @@ def test_without_a_token_no_room_is_served_until_one_is_shown(server: Server) ->
         assert peer.reply("room.delete", room="lobby")["error"]["code"] == "forbidden"
 
 
-def test_whoever_shows_no_token_in_time_is_closed_4401(server: Server) -> None:
-    with RawPeer.upgraded(server.port) as silent, RawPeer.upgraded(server.port) as guessing:
+def test_whoever_shows_no_token_in_time_is_closed_4401(hasty: Server) -> None:
+    with RawPeer.upgraded(hasty.port) as silent, RawPeer.upgraded(hasty.port) as guessing:
         assert guessing.reply("session.ping")["ok"]
         assert not guessing.reply("session.authenticate", token="nobody-knows-this-token")["ok"]
         assert silent.goodbye() == 4401
         assert guessing.goodbye() == 4401
 
 
-def test_whoever_showed_one_in_time_stays(server: Server) -> None:
-    with RawPeer.upgraded(server.port) as shown, RawPeer.upgraded(server.port) as silent:
+def test_whoever_showed_one_in_time_stays(hasty: Server) -> None:
+    with RawPeer.upgraded(hasty.port) as shown, RawPeer.upgraded(hasty.port) as silent:
         assert shown.reply("session.authenticate", token=TOKENS["viewer"])["ok"]
         assert silent.goodbye() == 4401
         assert shown.reply("room.join", room="lobby")["ok"]

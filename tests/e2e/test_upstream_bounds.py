@@ -62,7 +62,7 @@ async def test_U15_an_answer_without_end_is_cut_and_its_service_hung_up_on(bench
         done, text = await outcome(bench, ann, bob, endless)
         assert verdict(done) == "incomplete output_limit"
         assert 400_000 < len(text) <= 512 * 1024
-    with anyio.fail_after(15):
+    with anyio.fail_after(60):
         await bench.upstream.requests[first].hung_up.wait()
     assert bench.upstream.requests[first].sent_bytes < 100_000_000
 
@@ -79,8 +79,8 @@ async def test_U15_ten_thousand_tokens_at_once_reach_everybody_in_fewer_events(b
         async with bench.room() as (ann, bob):
             bench.upstream.script(stream(*begin, *pieces, *end))
             asked = await ann.ask("lobby", "please")
-            done = await ann.ending(asked["response_id"], timeout_s=40)
-            assert await bob.ending(asked["response_id"], timeout_s=40) == done
+            done = await ann.ending(asked["response_id"])
+            assert await bob.ending(asked["response_id"]) == done
             assert verdict(done) == "completed"
             assert ann.text(asked["response_id"]) == bob.text(asked["response_id"]) == "token " * number
             heard = [got["seq"] for got in bob.events("lobby") if got["type"] == "response.output_text.delta"]

@@ -10,6 +10,7 @@ import anyio
 import pytest
 
 from tests.e2e.conftest import Bench
+from tests.e2e.outcomes import HUNG_UP_MS
 from tests.support.hostile_upstream import HANG, RESET, Flood, Pause, Request, Script, respond, stream
 from tests.support.model_streams import sse, text_stream
 from tests.support.raw_peer import RawPeer
@@ -161,14 +162,14 @@ async def test_U18_a_cancel_ends_the_upstream_connection_within_a_second(bench: 
         cancelled = await bob.command("response.cancel", room="lobby")
         told_at = time.monotonic()
         assert cancelled["result"] == {"response_id": asked["response_id"], "status": "cancelling"}
-        with anyio.fail_after(5):
+        with anyio.fail_after(60):
             await request.hung_up.wait()
         assert request.hung_up_at is not None
-        assert request.hung_up_at - told_at <= 1
+        assert request.hung_up_at - told_at <= HUNG_UP_MS / 1_000
         done = await ann.ending(asked["response_id"])
         assert done == await bob.ending(asked["response_id"])
         assert (done["type"], done["receipt"]["by"]["id"]) == ("response.cancelled", "bob")
-        assert done["receipt"]["upstream_closed_ms"] <= 1_000
+        assert done["receipt"]["upstream_closed_ms"] <= HUNG_UP_MS
         assert done["response"]["usage"]["source"] == "estimated"
         kinds = [got["type"] for got in ann.events("lobby") if got.get("response_id") == asked["response_id"]]
         assert kinds[kinds.index("response.cancelling") :] == ["response.cancelling", "response.cancelled"]
@@ -176,13 +177,15 @@ async def test_U18_a_cancel_ends_the_upstream_connection_within_a_second(bench: 
 
 async def test_U18_a_cancel_while_it_waits_to_ask_again_asks_no_more(bench: Bench) -> None:
     first = len(bench.upstream.requests)
-    bench.upstream.script(respond(429, headers={"retry-after-ms": "700"}), stream(*text_stream(bench.api, "too late")))
+    bench.upstream.script(
+        respond(429, headers={"retry-after-ms": "20000"}), stream(*text_stream(bench.api, "too late"))
+    )
     async with bench.room() as (ann, _):
         asked = await ann.ask("lobby", "please")
         await bench.upstream.asked(first + 1)
         stopped = await ann.command("response.cancel", room="lobby")
         assert stopped["result"]["status"] == "cancelling"
-        done = await ann.ending(asked["response_id"], timeout_s=5)
+        done = await ann.ending(asked["response_id"], timeout_s=15)
         assert (done["type"], ann.text(asked["response_id"])) == ("response.cancelled", "")
         again = await ann.ask("lobby", "and now?")  # the second script is still to come
         await ann.ending(again["response_id"])

@@ -126,7 +126,7 @@ async def test_U17_a_redirect_to_another_host_is_not_followed(bench: Bench) -> N
 async def test_U5_while_nothing_comes_viewers_are_told_that_the_room_is_there(tmp_path: Path) -> None:
     environ = {
         "OPENAI_API_KEY": KEY,
-        "ROOMCAST_UPSTREAM__FIRST_OUTPUT_TIMEOUT_S": "4",
+        "ROOMCAST_UPSTREAM__FIRST_OUTPUT_TIMEOUT_S": "10",
         "ROOMCAST_LIMITS__HEAD_INTERVAL_S": "1.5",
     }
     async with HostileUpstream() as upstream:
