@@ -64,7 +64,7 @@ async def running(settings: DemoSettings = FAST) -> AsyncGenerator[Demo]:
         DefaultAsyncHttpx2Client(follow_redirects=False, verify=False) as http_client,
         AsyncOpenAI(base_url=server.base_url, api_key=server.api_key, max_retries=0, http_client=http_client) as client,
     ):
-        with anyio.fail_after(10):
+        with anyio.fail_after(120):
             yield Demo(server, client)
 
 
