@@ -38,6 +38,7 @@ def seen(name: str, tools: Tools, *options: str) -> Run:
         return server.run(*LOAD, *options, viewers=VIEWERS)
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", ["floor", "raw", "broadcast", "roomcast"])
 def test_of_a_server_that_is_right_every_delivery_is_counted_once(tools: Tools, name: str) -> None:
     runs = list[Run]()
