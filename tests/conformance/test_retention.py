@@ -118,3 +118,14 @@ async def test_what_is_within_the_bounds_stays(store: Store) -> None:
     await store.append([a_batch(events=50, checkpoint=b"state")])
     assert await store.trim() is False
     assert await floor(store) == 0
+
+
+@THREE_EVENTS
+async def test_whoever_trims_is_told_where_each_log_begins_now(store: Store) -> None:
+    await store.append([a_batch("many", events=10, checkpoint=b"state"), a_batch("few")])
+    told: list[Head] = []
+    while await store.trim(told.append):
+        pass
+    assert told
+    assert {head.room for head in told} == {"many"}
+    assert told[-1] == await store.head("many")

@@ -46,6 +46,20 @@ def test_a_viewer_from_below_the_floor_starts_from_a_snapshot_and_one_at_the_flo
     virtual_time.run(scenario())
 
 
+def test_a_room_that_is_told_where_its_log_begins_answers_so_though_memory_reaches_further_back() -> None:
+    async def scenario() -> None:
+        async with a_rig(limits=LIMITS, store=FaultyStore(retention=TEN_EVENTS)) as rig:
+            await note(rig, 40)
+            while await rig.store.trim(rig.hub.trimmed):
+                pass
+            room, bob = rig.room("lobby"), rig.viewer("bob")
+            joined = await bob.join("lobby", after={"epoch": room.epoch, "seq": 5})
+            assert (joined["resumed"], joined["reset"], joined["seq"]) == (False, "expired", room.state.seq)
+            assert [got["type"] for got in bob.received] == ["reply"], "one answer, and no reset behind it"
+
+    virtual_time.run(scenario())
+
+
 @pytest.mark.parametrize("reopened", [False, True], ids=["in memory", "opened anew"])
 def test_where_trimming_came_between_the_viewer_is_reset(reopened: bool) -> None:
     """The room has not appended since, so it cannot know: the join resumes, and the log says no."""

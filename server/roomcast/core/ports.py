@@ -15,7 +15,7 @@ Not here: the values that go in and out of a log (log.py; importable from here a
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Final, Protocol, TypeAlias
@@ -96,10 +96,11 @@ class EventLog(Protocol):
         """Where the room's log stands, or None when there is no such room."""
         ...
 
-    async def trim(self) -> bool:
+    async def trim(self, told: Callable[[Head], None] | None = None) -> bool:
         """Let go of some of the oldest events beyond what is to be kept; whether there may be more.
 
         Raises `floor`, never past the newest checkpoint; a bounded number of events and rooms at a time.
+        Calls `told` with the head of each room that was trimmed.
         """
         ...
 

@@ -75,6 +75,12 @@ class Hub:
             room.seen = head
             self._committer.wake(room)
 
+    def trimmed(self, head: Head) -> None:
+        """The oldest events of a room's log were let go of: nobody resumes from there any more."""
+        room = self._rooms.get(head.room)
+        if room is not None and room.loaded and room.epoch == head.epoch:
+            room.floor = head.floor
+
     async def wait_in_line(self, name: str) -> None:
         """Wait until what is in line in a room now is decided; a room that is not in memory has no line."""
         room = self._rooms.get(name)

@@ -6,7 +6,7 @@ to the loop once: code that relies on a store that answers at once would break w
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
@@ -102,10 +102,13 @@ class MemoryStore:
         log = self._rooms.get(room)
         return log.head if log else None
 
-    async def trim(self) -> bool:
+    async def trim(self, told: Callable[[Head], None] | None = None) -> bool:
         """Let go of some of the oldest events of one room; whether there may be more."""
         await yield_to_loop()
-        return any(self._trim(log) for log in self._rooms.values())
+        trimmed = next((log for log in self._rooms.values() if self._trim(log)), None)
+        if trimmed and told:
+            told(trimmed.head)
+        return trimmed is not None
 
     def follow(self) -> AbstractAsyncContextManager[AsyncIterator[Head]]:
         """Heads as they move; a follower that lags sees the newest of each room."""

@@ -11,14 +11,14 @@ Not here: how an adapter lets go of events, and who asks it to (`keep_trimming` 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 import anyio
 import structlog
 
 from roomcast.core.errors import StorageError
-from roomcast.core.log import Retention
+from roomcast.core.log import Head, Retention
 from roomcast.core.ports import Clock, EventLog
 
 __all__ = ["TRIM_BYTES", "TRIM_EVENTS", "Ages", "keep_trimming", "surplus"]
@@ -83,13 +83,13 @@ def surplus(
     return going, going_bytes
 
 
-async def keep_trimming(event_log: EventLog) -> None:
+async def keep_trimming(event_log: EventLog, told: Callable[[Head], None]) -> None:
     """Trim for ever: all rooms, a little at a time, and then a pause. An outage is told once."""
     failing = False
     while True:
         await anyio.sleep(TRIM_INTERVAL_S)
         try:
-            while await event_log.trim():
+            while await event_log.trim(told):
                 await anyio.lowlevel.checkpoint()
             failing = False
         except StorageError as error:

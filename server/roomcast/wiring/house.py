@@ -156,7 +156,7 @@ async def house(settings: Settings) -> AsyncGenerator[House]:
         await _serve(built, listening, tasks)
         tasks.start_soon(_warm, upstream, tokens, name="warm-up")
         tasks.start_soon(watch_loop, observer, clock, name="loop-lag")
-        tasks.start_soon(keep_trimming, store, name="retention")
+        tasks.start_soon(keep_trimming, store, built.hub.trimmed, name="retention")
         built.ready = True
         yield built
         with anyio.CancelScope(shield=True), anyio.move_on_after(GOODBYE_S):

@@ -53,12 +53,12 @@ class Applied:
     Attributes:
         outcomes: One for each batch.
         moved: The heads that moved.
-        trimmed: How many events were let go of.
+        trimmed: The heads of rooms whose oldest events were let go of.
     """
 
     outcomes: Sequence[Committed | Conflict]
     moved: Sequence[Head]
-    trimmed: int = 0
+    trimmed: Sequence[Head] = ()
 
 
 def apply(
@@ -95,7 +95,7 @@ def apply(
                 moved.append(Head(batch.room, "", 0, 0))
             elif batch.records:
                 moved.append(after)
-        trimmed = trim(connection, write.trim) if write.trim else 0
+        trimmed = trim(connection, write.trim) if write.trim else []
         applied.append(Applied(outcomes, moved, trimmed))
     _write_batches(connection, accepted, aged_ms, ahead_ms, commit)
     beats = [(node, 1) for write in writes for node in write.beats]

@@ -12,7 +12,7 @@ from typing import Final
 
 import orjson
 
-from roomcast.core.log import Retention
+from roomcast.core.log import Head, Retention
 from roomcast.storage.retaining import TRIM_EVENTS, surplus
 
 __all__ = ["Page", "Trim", "exceeding", "trim"]
@@ -37,7 +37,7 @@ WHERE floor < (SELECT seq FROM checkpoints WHERE room = name)
 """
 
 _OLDEST: Final = """
-SELECT floor, head - floor, bytes, (
+SELECT epoch, head, floor, bytes, (
     SELECT json_group_array(json_array(length(data), at)) FROM (
         SELECT data, at FROM events
         WHERE room = name AND seq > floor AND seq <= floor + :limit
@@ -92,22 +92,22 @@ def exceeding(connection: sqlite3.Connection, after: str, retention: Retention, 
     return Page(rooms[:TRIM_ROOMS], last if seen == PAGE_ROOMS else None)
 
 
-def trim(connection: sqlite3.Connection, wanted: Trim) -> int:
-    """Take a little from each room, within the transaction that is open; how many events it was."""
-    return sum(_trim(connection, room, wanted) for room in wanted.rooms)
+def trim(connection: sqlite3.Connection, wanted: Trim) -> list[Head]:
+    """Take a little from each room, within the transaction that is open; the heads of those that had too much."""
+    return [head for room in wanted.rooms if (head := _trim(connection, room, wanted)) is not None]
 
 
-def _trim(connection: sqlite3.Connection, room: str, wanted: Trim) -> int:
+def _trim(connection: sqlite3.Connection, room: str, wanted: Trim) -> Head | None:
     row = connection.execute(_OLDEST, {"room": room, "limit": TRIM_EVENTS}).fetchone()
     if row is None:
-        return 0
-    floor, count, size_bytes, oldest = row
+        return None
+    epoch, seq, floor, size_bytes, oldest = row
     going, going_bytes = surplus(
-        orjson.loads(oldest), count=count, size_bytes=size_bytes, retention=wanted.retention, now_ms=wanted.now_ms
+        orjson.loads(oldest), count=seq - floor, size_bytes=size_bytes, retention=wanted.retention, now_ms=wanted.now_ms
     )
     if going:
         connection.execute("DELETE FROM events WHERE room = ? AND seq <= ?", (room, floor + going))
         connection.execute(
             "UPDATE rooms SET floor = floor + ?, bytes = bytes - ? WHERE name = ?", (going, going_bytes, room)
         )
-    return going
+    return Head(room, epoch, seq, floor + going) if going else None
