@@ -21,6 +21,7 @@ from structlog.testing import capture_logs
 
 from roomcast.core.ports import Checkpoint, Committed, Conflict, Events, Head
 from roomcast.storage.sqlite import SqliteStore, open_sqlite
+from roomcast.storage.sqlite.errors import StoreUnusable
 from roomcast.storage.sqlite.lives import HOST_RESTARTED, MARK_AHEAD, MARK_MISSING, host_boot_id
 from roomcast.storage.sqlite.mark import mark_path
 from tests.conformance.examples import EPOCH, ManualClock, a_batch, a_record
@@ -270,12 +271,27 @@ async def test_a_mark_that_is_missing_renames_every_log(place: Place, left: byte
     assert place.renewals == [MARK_MISSING]
 
 
+async def test_c6_an_empty_file_beside_a_mark_is_refused_and_not_touched(place: Place) -> None:
+    async with place.store() as store:
+        await write(store, 1)
+    place.path.write_bytes(b"")
+    with pytest.raises(StoreUnusable, match=r"it is empty, and there were commits: .*roomcast restore FILE"):
+        async with place.store():
+            pytest.fail("it serves nothing as if that were all")
+    assert place.path.read_bytes() == b""
+    mark_path(place.path).unlink()
+    async with place.store() as store:
+        assert await store.head("lobby") is None
+
+
 async def test_a_new_file_beside_an_old_mark_has_nothing_to_rename(place: Place) -> None:
     async with place.store() as store:
         await write(store, 1)
     place.path.unlink()
-    async with place.store() as store:
-        await write(store, 1)
+    with capture_logs() as lines:
+        async with open_sqlite(place.path, clock=ManualClock(), boot_id=lambda: place.boot_id) as store:
+            await write(store, 1)
+    assert ("warning", "store_missing") in [(line["log_level"], line["event"]) for line in lines]
     async with place.store() as store:
         assert await epoch(store) == EPOCH
     assert place.renewals == []

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -44,6 +45,15 @@ class Mark:
     def show(self, number: int) -> None:
         """Write the number: one store of eight bytes, which a kill cannot cut in two."""
         self._view[0] = number
+
+
+def shown(database: Path) -> int:
+    """The number that a mark shows, without making one; 0 where there is none."""
+    try:
+        there = mark_path(database).read_bytes()
+    except OSError:
+        return 0
+    return int.from_bytes(there, sys.byteorder) if len(there) == SIZE_BYTES else 0
 
 
 @contextmanager

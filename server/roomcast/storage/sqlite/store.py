@@ -45,7 +45,7 @@ from roomcast.storage.sqlite.damage import DamageAlarm
 from roomcast.storage.sqlite.errors import StoreUnusable, translated
 from roomcast.storage.sqlite.lives import Beginning, begin, host_boot_id
 from roomcast.storage.sqlite.lock import locked
-from roomcast.storage.sqlite.mark import Mark, marked
+from roomcast.storage.sqlite.mark import Mark, mark_path, marked, shown
 from roomcast.storage.sqlite.readers import Readers
 from roomcast.storage.sqlite.renewal import Renewal, connect_last
 from roomcast.storage.sqlite.reserve import Reserve, Space, reserved
@@ -115,12 +115,15 @@ class SqliteStore:
         """Where the room's log stands, or None when there is no such room."""
         return await self._readers.run(lambda connection: queries.head(connection, room))
 
-    async def trim(self) -> bool:
+    async def trim(self, told: Callable[[Head], None] | None = None) -> bool:
         """Let go of some of the oldest events of the next few rooms; whether there may be more."""
         retention, now_ms = self._retention, self._ages.now_ms()
         page = await self._readers.run(lambda connection: exceeding(connection, self._trimmed, retention, now_ms))
         if page.rooms:
             done = await asyncio.shield(self._writer.submit(Write(trim=Trim(page.rooms, retention, now_ms))))
+            if told is not None:
+                for head in done.trimmed:
+                    told(head)
             if done.trimmed:
                 return True  # the same rooms again: they may hold still more
         self._trimmed = page.after or ""
@@ -298,6 +301,7 @@ def _open(
     with ExitStack() as opening, translated(path):
         folder = opening.enter_context(ExitStack())
         folder.enter_context(locked(path.parent))
+        _require_content(path)
         writer = connect_writer(path, prepare=lambda connection: prepare(connection, path))
         opening.callback(writer.close)
         mark = folder.enter_context(marked(path))
@@ -318,3 +322,14 @@ def _open(
         opened = _Opened(folder, writer, some, last, store_id(writer), mark, begin_on, beginning, reserve)
         opening.pop_all()
     return opened
+
+
+def _require_content(path: Path) -> None:
+    """Refuse an empty file, and tell of a missing one, where the mark says that there were commits."""
+    if not shown(path):
+        return
+    if not path.exists():
+        log.warning("store_missing", path=str(path), mark=str(mark_path(path)))
+    elif path.stat().st_size == 0:
+        way_back = f"put a backup there (roomcast restore FILE), or take {mark_path(path)} away to begin anew"
+        raise StoreUnusable(path, f"it is empty, and there were commits: {way_back}")
