@@ -337,7 +337,7 @@ def test_equal_commands_have_equal_digests_however_they_are_written(state: JsonO
 
 def test_another_body_has_another_digest() -> None:
     assert body_digest(SAY) != body_digest({**SAY, "content": "ho"})
-    assert body_digest({**SAY, "parent_id": None}) != body_digest(SAY)
+    assert body_digest({**SAY, "parent_id": None}) == body_digest(SAY), "null is not being there"
 
 
 @pytest.mark.parametrize(("given_id", "found"), [("c-1", "c-1"), ("", None), ("a b", None), (5, None), (None, None)])
@@ -369,3 +369,26 @@ def test_a_signal_has_no_seq() -> None:
         "reason": "full",
     }
     assert orjson.loads(signal("server.draining", retry_after_ms=5)) == {"type": "server.draining", "retry_after_ms": 5}
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields"),
+    [
+        ("room.join", ("after", "include", "on_slow", "items", "tools")),
+        ("message.create", ("parent_id", "respond", "profile", "on_busy")),
+        ("response.create", ("input", "model", "temperature", "max_output_tokens", "text", "metadata", "tools")),
+            "response.create",
+            ("input", "model", "temperature", "top_p", "max_output_tokens", "text", "metadata", "tools"),
+        ),
+        ("response.cancel", ("response_id", "reason", "discard")),
+    ],
+)
+def test_a_field_that_need_not_be_there_may_be_null(kind: str, fields: tuple[str, ...]) -> None:
+    plain: JsonObject = {"type": kind, "id": "c1", "room": "lobby"} | ({"content": "hi"} if "message" in kind else {})
+    assert decode({**plain, **dict.fromkeys(fields)}) == decode(plain)
+
+
+def test_a_field_that_must_be_there_may_not_be_null() -> None:
+    with pytest.raises(Refusal) as refused:
+        decode({**SAY, "content": None})
+    assert (refused.value.code, refused.value.param) == ("invalid_type", "content")

@@ -74,7 +74,7 @@ def command_id(body: JsonObject) -> str | None:
 
 
 def decode(body: JsonObject) -> Command:
-    """Turn a JSON object into a command.
+    """Turn a JSON object into a command. A field that need not be there may be null, which is not being there.
 
     Raises:
         Refusal: `missing_field`, `unknown_field`, `invalid_type`, `invalid_value` or
@@ -88,6 +88,8 @@ def decode(body: JsonObject) -> Command:
     kind = COMMAND_TYPES.get(name)
     if kind is None:
         raise Refusal("unknown_command", "there is no such command", param="type")
+    optional = {field.encode_name for field in msgspec.structs.fields(kind) if not field.required}
+    body = {field: value for field, value in body.items() if value is not None or field not in optional}
     given = as_array(body.get("input"))
     if given is not None and name in {"response.create", "response.steer"}:
         body = {**body, "input": [_typed_message(part) for part in given]}
@@ -103,7 +105,7 @@ def decode(body: JsonObject) -> Command:
 
 def body_digest(body: JsonObject) -> bytes:
     """Digest of a command without its `id`: equal for equal commands, however written."""
-    rest = {name: value for name, value in body.items() if name != "id"}
+    rest = {name: value for name, value in body.items() if name != "id" and value is not None}
     return blake2b(orjson.dumps(rest, option=orjson.OPT_SORT_KEYS), digest_size=16).digest()
 
 
