@@ -73,7 +73,8 @@ async def test_a_full_disk_refuses_what_is_new_ends_what_runs_serves_what_is_old
         ):
             joined = await ann.join("lobby")
             said = await ann.ask("lobby", "remember this", respond="never")
-            await ann.ask("attic", "forget this", respond="never")
+            for number in range(40):  # half a megabyte, on a disk of six
+                await ann.ask("attic", str(number).ljust(12_000, "."), respond="never")
             asked = await ann.ask("lobby", ENDLESS)
             await ann.until_type("response.output_text.delta")
 

@@ -54,6 +54,7 @@ def connect_writer(
         if connection.execute("PRAGMA journal_mode = WAL").fetchone() != ("wal",):
             raise StoreUnusable(path, "its file system has no shared memory, which a write-ahead log needs")
         connection.execute("PRAGMA wal_autocheckpoint = 0")
+        connection.execute("PRAGMA secure_delete = FAST")  # else what is deleted is written once more, disk full or not
         connection.execute(f"PRAGMA journal_size_limit = {WAL_KEPT_BYTES}")
         connection.execute("PRAGMA fullfsync = ON")  # macOS: a sync that the drive's cache does not swallow
     except BaseException:
