@@ -59,7 +59,7 @@ def test_what_waits_is_taken_out_by_its_asker_or_a_moderator(by: Member) -> None
     }
     [ended, queue] = room.log[-2:]
     assert (ended["type"], ended["reason"], ended["by"]) == ("response.cancelled", "withdrawn", by.by())
-    assert ended["receipt"] == {"by": by.by(), "reason": None, "output_tokens": 0, "upstream_closed_ms": 0}
+    assert ended["receipt"] == {"by": by.by(), "reason": "withdrawn", "output_tokens": 0, "upstream_closed_ms": 0}
     assert [entry["response_id"] for entry in queue["queue"]] == ["resp_3", "resp_4"]
     assert told(room, "resp_4") == ["u: one", "u: two", "u: three"], "the message stays"
 

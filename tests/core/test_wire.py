@@ -377,9 +377,6 @@ def test_a_signal_has_no_seq() -> None:
         ("room.join", ("after", "include", "on_slow", "items", "tools")),
         ("message.create", ("parent_id", "respond", "profile", "on_busy")),
         ("response.create", ("input", "model", "temperature", "max_output_tokens", "text", "metadata", "tools")),
-            "response.create",
-            ("input", "model", "temperature", "top_p", "max_output_tokens", "text", "metadata", "tools"),
-        ),
         ("response.cancel", ("response_id", "reason", "discard")),
     ],
 )

@@ -60,7 +60,7 @@ def orphaned(response: Response, reason: str, now_ms: int) -> JsonObject:
 
 def _left_the_queue(response: Response, member: Member, how: str, reason: str | None, now_ms: int) -> JsonObject:
     event = _event(response, Status.CANCELLED, now_ms, unused())
-    receipt = {"by": member.by(), "reason": reason, "output_tokens": 0, "upstream_closed_ms": 0}
+    receipt = {"by": member.by(), "reason": reason or how, "output_tokens": 0, "upstream_closed_ms": 0}
     return {**event, "by": member.by(), "reason": how, "receipt": receipt}
 
 

@@ -15,6 +15,7 @@ has had its chance), and only then does the port answer. Stop: no new prompts, v
 
 from __future__ import annotations
 
+import gc
 import socket
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -275,6 +276,7 @@ async def _warm(upstream: Upstream, tokens: Tokens) -> None:
     """Pay what would otherwise make the first answer late; nobody waits for it."""
     await upstream.warm()
     await tokens.load()
+    gc.freeze()  # what is there now stays: collections look at what came since, are short, and come often
 
 
 def _url(listening: socket.socket) -> str:
