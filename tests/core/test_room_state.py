@@ -312,6 +312,12 @@ def test_s2_a_fork_that_goes_on_leaves_its_origin_alone(acts: list[Act]) -> None
         assert before.dump() == dumped
 
 
+def test_what_waits_comes_back_in_the_order_it_waited_in() -> None:
+    room = PureRoom()
+    waiting = [room.say(text)["response_id"] for text in ("runs", "first", "second", "third")][1:]
+    assert RoomState.load(room.state.dump()).queue == room.state.queue == waiting
+
+
 @given(acts=ACTS)
 @settings(max_examples=30)
 def test_a_state_that_was_saved_and_loaded_goes_on_as_if_it_had_not_been(acts: list[Act]) -> None:

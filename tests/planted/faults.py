@@ -247,7 +247,7 @@ FAULTS: Final = (
             )
         ],
         [
-            "tests/core/test_room_state.py::test_a_state_that_was_saved_and_loaded_goes_on_as_if_it_had_not_been",
+            "tests/core/test_room_state.py::test_what_waits_comes_back_in_the_order_it_waited_in",
         ],
     ),
     Fault(
