@@ -90,7 +90,13 @@ async def model(anyio_backend: str) -> AsyncIterator[HostileUpstream]:
 @pytest.fixture(scope="module")
 def live_server(tmp_path_factory: pytest.TempPathFactory, model: HostileUpstream) -> Iterator[Server]:
     """A server whose model is `model`; each test takes a room of its own in it."""
-    environ = {"OPENAI_BASE_URL": model.base_url, "OPENAI_API_KEY": "sk-test"}
+    environ = {
+        "OPENAI_BASE_URL": model.base_url,
+        "OPENAI_API_KEY": "sk-test",
+        # A model that a test holds back is not silent, however long a page takes to come to rest.
+        "ROOMCAST_UPSTREAM__FIRST_OUTPUT_TIMEOUT_S": "600",
+        "ROOMCAST_UPSTREAM__IDLE_TIMEOUT_S": "600",
+    }
     with roomcast_server(tmp_path_factory.mktemp("data"), environ=environ) as server:
         yield server
 

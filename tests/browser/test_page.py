@@ -210,14 +210,14 @@ async def test_a_token_touches_no_older_message(enter: Enter, model: HostileUpst
 
 
 async def at_rest(page: Page, expression: str) -> float:
-    """The value of what moves, when it has not moved for some frames."""
+    """The value of what moves, when it has not moved for half a second. Not by frames: a busy machine draws few."""
     found: float = await page.evaluate(
         f"""async () => {{
-          for (let last = NaN, still = 0; still < 20; ) {{
+          for (let last = NaN, still = 0; still < 10; ) {{
             const now = {expression};
             still = now === last ? still + 1 : 0;
             last = now;
-            await new Promise((next) => requestAnimationFrame(next));
+            await new Promise((next) => setTimeout(next, 50));
           }}
           return {expression};
         }}"""
